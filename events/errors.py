@@ -1,0 +1,99 @@
+"""Every error this system raises: one tree, the docstring is the default message."""
+
+from inspect import cleandoc
+
+
+class CheckpointError(Exception):
+    """Something went wrong in the checkpoint system."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take `message`, or the first line of the class's docstring."""
+        super().__init__(message or cleandoc(type(self).__doc__ or "").splitlines()[0])
+
+
+class InvalidSettings(CheckpointError):
+    """A setting has a value that cannot be used."""
+
+
+class InvalidName(CheckpointError):
+    """A name (of a job, stage, pipeline or namespace) cannot be used."""
+
+
+class UnknownStage(CheckpointError):
+    """The pipeline has no stage of that name."""
+
+
+class InvalidPayload(CheckpointError):
+    """The data holds something that neither JSON nor Postgres can hold."""
+
+
+class PayloadTooLarge(InvalidPayload):
+    """The data is larger than one event may be."""
+
+
+class UndecodableEntry(CheckpointError):
+    """A log entry is not an event that this version can read."""
+
+
+class VersionConflict(CheckpointError):
+    """The job is at another version than the caller expected."""
+
+
+class IncarnationEnded(CheckpointError):
+    """The job was deleted or has expired, and may have begun a new life, since the caller looked."""
+
+
+class StaleClaim(CheckpointError):
+    """The claim is over: another worker took the job, or the lease ran out."""
+
+
+class JobClaimed(CheckpointError):
+    """The job is claimed by another worker."""
+
+
+class LogUnavailable(CheckpointError):
+    """Redis could not be reached, or did not answer in time."""
+
+
+class LogNotReady(CheckpointError):
+    """Redis does not hold the log: it must be created, or restored from the archive."""
+
+
+class PartitionCountMismatch(CheckpointError):
+    """The log was created with another number of partitions."""
+
+
+class UnsupportedServer(CheckpointError):
+    """A server is too old, or set up in a way that would lose data."""
+
+
+class ArchiveUnavailable(CheckpointError):
+    """Postgres could not be reached, or refused the operation."""
+
+
+class ArchiveNotConfigured(ArchiveUnavailable):
+    """No Postgres is configured: set POSTGRES_URL or libpq's own variables."""
+
+
+class SchemaTooNew(CheckpointError):
+    """The archive's schema was written by a newer release of this package."""
+
+
+class NotSynced(CheckpointError):
+    """Redis has the event, but did not confirm in time that it is on disk."""
+
+
+class NotDurableYet(CheckpointError):
+    """The event is in the log, but the archive did not commit it in time."""
+
+
+class ServerStartError(CheckpointError):
+    """A server did not start."""
+
+
+class FolderInUse(CheckpointError):
+    """The data folder is in use by another `checkpoint up`."""
+
+
+class ExtraMissing(CheckpointError):
+    """An optional part of this package is not installed."""

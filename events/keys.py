@@ -1,0 +1,78 @@
+"""The name of every Redis key, and which partition a job lives in.
+
+All keys of a partition share one hash tag, `{namespace:partition}`, so that the partition lives
+whole on one node of a cluster and a script touches one slot.
+"""
+
+from typing import NamedTuple
+from zlib import crc32
+
+DEFAULT_NAMESPACE = "checkpoint"
+DEFAULT_PARTITIONS = 8
+
+
+def partition_of(job: str, partitions: int) -> int:
+    """Say which of `partitions` a job lives in: CRC-32 of its UTF-8 name, the same everywhere."""
+    return crc32(job.encode()) % partitions
+
+
+def topic_meta(namespace: str) -> str:
+    """Hash: the log's `id`, its number of `partitions`, and its `state`."""
+    return f"{{{namespace}}}:meta"
+
+
+def members(namespace: str, group: str) -> str:
+    """Sorted set: the live workers of a consumer group, scored by when they count as dead."""
+    return f"{{{namespace}}}:members:{group}"
+
+
+class JobKeys(NamedTuple):
+    """The keys of one job; all of them expire together."""
+
+    head: str
+    """Hash: incarnation, version, last entry, expiry, claim."""
+    index: str
+    """Hash: version -> entry id and request key, of the entries that the view may not have."""
+    view: str
+    """Hash: the job's latest state, written by the projector."""
+    requests: str
+    """Hash: the caller's idempotency key -> what it was answered."""
+
+
+class PartitionKeys(NamedTuple):
+    """The keys of one partition."""
+
+    namespace: str
+    partition: int
+
+    @property
+    def tag(self) -> str:
+        """The hash tag that all keys of the partition begin with."""
+        return f"{{{self.namespace}:{self.partition}}}"
+
+    @property
+    def meta(self) -> str:
+        """Hash: the log's id; there is no log in this partition without it."""
+        return f"{self.tag}:meta"
+
+    @property
+    def log(self) -> str:
+        """Stream: the partition's entries."""
+        return f"{self.tag}:log"
+
+    @property
+    def position(self) -> str:
+        """String: the last entry id that the projector applied to the views."""
+        return f"{self.tag}:position"
+
+    @property
+    def watermark(self) -> str:
+        """Stream whose last id is the entry id up to which the archive holds everything."""
+        return f"{self.tag}:watermark"
+
+    def job(self, job: str) -> JobKeys:
+        """Name the keys of one job of this partition."""
+        tag = self.tag
+        return JobKeys(
+            f"{tag}:head:{job}", f"{tag}:index:{job}", f"{tag}:view:{job}", f"{tag}:requests:{job}"
+        )

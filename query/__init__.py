@@ -1,0 +1,1 @@
+"""Questions to view, log and archive: resume points, progress, replay."""

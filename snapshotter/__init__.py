@@ -1,0 +1,1 @@
+"""The snapshotter: copies the log into the archive, a Postgres event table."""
