@@ -1,0 +1,46 @@
+"""Events to bytes and back. The payload inside stays undecoded (`msgspec.Raw`)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from .errors import UndecodableEntry
+from .event import UPCASTERS, AnyEvent
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+_tag_decoder = msgspec.json.Decoder(_Tag)
+
+
+def encode(event: AnyEvent) -> bytes:
+    """Write an event as the JSON that the log keeps."""
+    return _encoder.encode(event)
+
+
+def decode(encoded: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> AnyEvent:
+    """Read an event, bringing an older version forward; UndecodableEntry where it is none."""
+    try:
+        return _decoder.decode(encoded)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _upcast(encoded, upcasters, error)
+
+
+def _upcast(encoded: bytes, upcasters: Mapping[str, Upcaster], first: Exception) -> AnyEvent:
+    try:
+        if _tag_decoder.decode(encoded).type not in upcasters:
+            raise first
+        old: dict[str, Any] = msgspec.json.decode(encoded, type=dict[str, Any])
+        while (tag := old.get("type")) in upcasters:
+            old = upcasters[str(tag)](old)
+        return _decoder.decode(_encoder.encode(old))
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, RecursionError) as error:
+        raise UndecodableEntry(f"Not an event that this version can read: {error}") from error

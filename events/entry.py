@@ -1,0 +1,43 @@
+"""A log entry: an event in its place in the log, with its version and incarnation."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from . import codec
+from .entry_id import EntryId
+from .errors import UndecodableEntry
+from .event import AnyEvent
+
+EVENT, VERSION, INCARNATION = b"event", b"version", b"incarnation"
+"""The fields of a stream entry. The first event of an incarnation, whose id names it, has no
+`incarnation` field of its own: Redis does not know the id before the entry is made."""
+
+
+class Entry(NamedTuple):
+    """One decoded entry."""
+
+    id: EntryId
+    incarnation: EntryId
+    version: int
+    event: AnyEvent
+    encoded: bytes
+    """The event's own bytes, as they stand in the log."""
+
+    @property
+    def expires_ms(self) -> int:
+        """When the job would expire if this were its latest event: ms since 1970."""
+        return self.id.ms + self.event.ttl_ms
+
+
+def decode(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
+    """Decode an entry as Redis sends it; UndecodableEntry if it is not one of ours."""
+    values = dict(zip(fields[::2], fields[1::2], strict=False))
+    try:
+        name = EntryId.parse(entry_id)
+        incarnation = values[INCARNATION]
+        version = int(values[VERSION])
+        encoded = values[EVENT]
+        born = EntryId.parse(incarnation) if incarnation else name
+    except (KeyError, ValueError) as error:
+        raise UndecodableEntry(f"The entry has no usable field {error}") from error
+    return Entry(name, born, version, codec.decode(encoded), encoded)

@@ -1,0 +1,33 @@
+"""Lua scripts, and calls of them as plain values that any client can carry out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from importlib.resources import files
+
+Argument = str | bytes | int
+"""What Redis takes as a key or an argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script: its text, and the SHA-1 by which Redis knows it once it is loaded."""
+
+    name: str
+    text: str
+    sha: str
+
+    @classmethod
+    def load(cls, package: str, name: str) -> "Script":
+        """Read `lua/<name>.lua` from a package."""
+        text = files(package).joinpath("lua", f"{name}.lua").read_text()
+        return cls(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a script: all its keys are of one partition."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[Argument]
