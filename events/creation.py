@@ -1,0 +1,65 @@
+"""How a log comes to be: the very first use creates it, whoever comes first.
+
+The log has an id that Redis and the archive both hold. An empty Redis does not become a new log
+while the archive knows of one: then the log was lost, and must be restored.
+"""
+
+from typing import NamedTuple
+from uuid import uuid4
+
+from .errors import LogNotReady, PartitionCountMismatch
+from .keys import DEFAULT_PARTITIONS, PartitionKeys, topic_meta
+from .steps import AskArchive, Steps, command
+
+
+class Log(NamedTuple):
+    """A log's identity."""
+
+    id: str
+    partitions: int
+
+
+
+
+def open_log(namespace: str, partitions: int | None, *, has_archive: bool) -> Steps[Log]:
+    """Find the log, or create it; LogNotReady where it was lost, PartitionCountMismatch.
+
+    Every step can be repeated by another process after a crash at any point.
+    """
+    meta = topic_meta(namespace)
+    log, ready = yield from _read(meta)
+    if log is None:
+        yield from command("HSETNX", meta, "partitions", partitions or DEFAULT_PARTITIONS)
+        yield from command("HSETNX", meta, "id", uuid4().hex)
+        log, ready = yield from _read(meta)
+    if log is None:
+        raise LogNotReady
+    if partitions not in (None, log.partitions):
+        raise PartitionCountMismatch(
+            f"The log {namespace!r} has {log.partitions} partitions, not {partitions}: the number "
+            "is fixed when a log is created. Leave CHECKPOINT_PARTITIONS unset, or name another "
+            "CHECKPOINT_NAMESPACE"
+        )
+    if not ready:
+        yield from _finish(namespace, meta, log, has_archive=has_archive)
+    return log
+
+
+def _read(meta: str) -> Steps[tuple[Log | None, bool]]:
+    name, count, state = yield from command("HMGET", meta, "id", "partitions", "state")
+    log = Log(name.decode(), int(count)) if name and count else None
+    return log, state == b"ready"
+
+
+def _finish(namespace: str, meta: str, log: Log, *, has_archive: bool) -> Steps[None]:
+    if has_archive:
+        known = yield AskArchive(lambda archive: archive.register_log(log))
+        if known.id != log.id:
+            yield from command("DEL", meta)
+            raise LogNotReady(
+                f"Redis is empty, but the archive holds the log {namespace!r}: "
+                "restore it with `checkpoint restore`"
+            )
+    for number in range(log.partitions):
+        yield from command("HSETNX", PartitionKeys(namespace, number).meta, "id", log.id)
+    yield from command("HSET", meta, "state", "ready")

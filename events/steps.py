@@ -1,0 +1,54 @@
+"""Steps: what a computation asks of the outside world, as plain values.
+
+What the managers do is written once, as generators that yield steps and are sent the results.
+Who runs a generator decides how: with a blocking client, or with an asynchronous one.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from .script import Argument, Call
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One Redis command, by its words."""
+
+    words: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedCall:
+    """A call of a script, and then a wait of `timeout_ms` for its writes to be on Redis' disk.
+
+    The result is the script's reply and how many local copies were synced: 1 or 0.
+    """
+
+    call: Call
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskArchive:
+    """A question to the archive; ArchiveUnavailable is thrown in where it has no answer."""
+
+    question: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A wait of so many seconds."""
+
+    seconds: float
+
+
+Step: TypeAlias = Call | Command | SyncedCall | AskArchive | Pause
+Steps: TypeAlias = Generator[Step, Any, T]
+
+
+def command(*words: Argument) -> Steps[Any]:
+    """Run one Redis command and return its reply."""
+    return (yield Command(words))
