@@ -1,0 +1,111 @@
+"""The fold: what a job's events add up to. Pure; the whole system answers by it.
+
+`view == fold(log) == fold(archive)`: the projector folds slices of the log into views, a resume
+point folds a view and the entries that it lacks, replay folds the archive.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.event import (
+    JobClaimed,
+    JobDeleted,
+    JobReleased,
+    StageCompleted,
+    StageFailed,
+)
+
+
+class Checkpoint(Struct, frozen=True, array_like=True):
+    """A completed stage: the entry that says so, and the event's own bytes.
+
+    `encoded` is empty where a view was read without its events.
+    """
+
+    id: EntryId
+    version: int
+    encoded: bytes = b""
+
+
+class Failure(Struct, frozen=True, array_like=True):
+    """The failures of a stage: how many, and the last one."""
+
+    id: EntryId
+    attempts: int
+    error: str
+    message: str
+
+
+class JobState(Struct, frozen=True, array_like=True):
+    """All that is known of one incarnation of a job after its events up to `version`."""
+
+    incarnation: EntryId = ZERO
+    version: int = 0
+    id: EntryId = ZERO
+    """The entry last applied."""
+    expires_ms: int = 0
+    deleted: bool = False
+    pipeline: str = ""
+    checkpoints: dict[str, Checkpoint] = {}
+    failures: dict[str, Failure] = {}
+    owner: str = ""
+    token: str = ""
+
+
+NOTHING = JobState()
+"""What is known of a job before its first event."""
+
+
+def fold(state: JobState, entry: Entry) -> JobState:
+    """Apply one entry. An entry that the state already has changes nothing."""
+    if entry.id <= state.id:
+        return state
+    before = state if entry.incarnation == state.incarnation else NOTHING
+    return _apply(
+        replace(
+            before,
+            incarnation=entry.incarnation,
+            version=entry.version,
+            id=entry.id,
+            expires_ms=entry.expires_ms,
+        ),
+        entry,
+    )
+
+
+def fold_all(state: JobState, entries: Iterable[Entry]) -> JobState:
+    """Apply entries in the order of the log."""
+    for entry in entries:
+        state = fold(state, entry)
+    return state
+
+
+def _apply(state: JobState, entry: Entry) -> JobState:
+    match entry.event:
+        case StageCompleted(stage=stage, pipeline=pipeline):
+            done = Checkpoint(entry.id, entry.version, entry.encoded)
+            return replace(
+                state,
+                pipeline=pipeline or state.pipeline,
+                checkpoints={**state.checkpoints, stage: done},
+            )
+        case StageFailed(stage=stage, pipeline=pipeline, error=error, message=message):
+            known = state.failures.get(stage)
+            failure = Failure(entry.id, known.attempts + 1 if known else 1, error, message)
+            return replace(
+                state,
+                pipeline=pipeline or state.pipeline,
+                failures={**state.failures, stage: failure},
+            )
+        case JobDeleted():
+            return replace(
+                state, deleted=True, checkpoints={}, failures={}, owner="", token=""
+            )
+        case JobClaimed(owner=owner):
+            return replace(state, owner=owner, token=str(entry.id))
+        case JobReleased():
+            return replace(state, owner="", token="")

@@ -1,0 +1,58 @@
+-- write_views(position) -> {"OK"} | {"MOVED", the position as it is}
+--
+-- The views of a slice and the position that they stand for, written together: a slice is applied
+-- once, whoever else believes to own the partition.
+--
+-- KEYS[1]  position  string  entry id of the last entry applied
+-- then for each job:
+--   +1     head      hash    read only
+--   +2     index     hash    what the view has by now is dropped, but for the last KEEP versions
+--   +3     view      hash    incarnation version state stage:<name>
+--
+-- ARGV[1]  from      the position that the slice follows
+-- ARGV[2]  to        the slice's last entry id
+-- ARGV[3]  keep      versions that the index keeps, for requests that are sent again
+-- then for each job:
+--   incarnation, version, expires (ms since 1970),
+--   anew          1: the view held another incarnation or nothing that still counts
+--   gone          how many fields to drop, then their names
+--   set           how many arguments follow: field, value, field, value …
+
+local position = redis.call('GET', KEYS[1]) or '0-0'
+if position ~= ARGV[1] then return {'MOVED', position} end
+local keep = tonumber(ARGV[3])
+
+local at = 3
+local function argument()
+  at = at + 1
+  return ARGV[at]
+end
+local function arguments()
+  local count = tonumber(argument())
+  at = at + count
+  return {unpack(ARGV, at - count + 1, at)}
+end
+
+local function drop_applied(index, view, version, anew)
+  local before = anew and 0 or tonumber(redis.call('HGET', view, 'version') or 0)
+  for done = math.max(1, before - keep + 1), version - keep do
+    redis.call('HDEL', index, done)
+  end
+end
+
+for k = 2, #KEYS, 3 do
+  local head, index, view = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local incarnation, version, expires = argument(), tonumber(argument()), argument()
+  local anew = argument() == '1'
+  local gone, set = arguments(), arguments()
+  local lives = redis.call('HGET', head, 'incarnation') == incarnation
+  if lives then drop_applied(index, view, version, anew) end
+  if anew then redis.call('DEL', view) end
+  if #gone > 0 then redis.call('HDEL', view, unpack(gone)) end
+  redis.call('HSET', view, 'incarnation', incarnation, 'version', version, unpack(set))
+  -- the head knows of later events, so of a later expiry; a job expires as a whole
+  local until_ms = lives and redis.call('PEXPIRETIME', head) or 0
+  redis.call('PEXPIREAT', view, until_ms > 0 and until_ms or expires)
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return {'OK'}

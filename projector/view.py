@@ -1,0 +1,179 @@
+"""The view: every job's latest state in Redis, and the scripts that read and write it.
+
+A job's view is a hash: `state` is its JobState without the events' bytes, which stand beside it
+in a field for each completed stage, so that one stage can be read without the others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from checkpoint.events import entry as log_entry
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.errors import LogNotReady
+from checkpoint.events.keys import PartitionKeys, partition_of
+from checkpoint.events.script import Argument, Call, Script
+
+from .fold import NOTHING, Checkpoint, JobState, fold_all
+
+READ_JOB = Script.load("checkpoint.projector", "read_job")
+READ_STATES = Script.load("checkpoint.projector", "read_states")
+WRITE_VIEWS = Script.load("checkpoint.projector", "write_views")
+
+INDEX_KEEPS = 16
+"""Versions that a job's index keeps after the view has them: how far a repeated request is seen."""
+
+STAGE = b"stage:"
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(JobState)
+
+
+class Head(NamedTuple):
+    """What the append script keeps of a job: where its log ends, and who holds it."""
+
+    incarnation: EntryId
+    version: int
+    id: EntryId
+    expires_ms: int
+    deleted: bool
+    token: str
+    owner: str
+    lease_ms: int
+    """When the lease runs out: ms since 1970 by Redis' clock."""
+
+
+class JobReading(NamedTuple):
+    """A job as Redis knew it at one instant."""
+
+    now_ms: int
+    head: Head | None
+    view: JobState
+    entries: Sequence[Entry]
+    """The job's entries that its view has not applied."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether view and entries reach up to the head; if not, the view was lost."""
+        return self.head is None or self.view.version + len(self.entries) == self.head.version
+
+    @property
+    def state(self) -> JobState:
+        """The view with the entries that it lacks."""
+        return fold_all(self.view, self.entries)
+
+
+def read_job(namespace: str, partitions: int, job: str, stage: str = "") -> Call:
+    """Ask for a job: its head, its view (of one stage only, if named), its unapplied entries."""
+    partition = PartitionKeys(namespace, partition_of(job, partitions))
+    head, index, view, _ = partition.job(job)
+    return Call(READ_JOB, [partition.meta, partition.log, head, index, view], [stage])
+
+
+def parse_job(reply: Sequence[Any]) -> JobReading:
+    """Read the answer to `read_job`; LogNotReady where Redis holds no log."""
+    if reply[0] != b"OK":
+        raise LogNotReady
+    _, now_ms, head, view, entries = reply
+    return JobReading(
+        now_ms,
+        _parse_head(head) if head else None,
+        _parse_view(dict(zip(view[::2], view[1::2], strict=True))) if view else NOTHING,
+        [log_entry.decode(name, fields) for name, fields in entries],
+    )
+
+
+def _parse_head(fields: Sequence[bytes | None]) -> Head:
+    incarnation, version, name, expires, ended, token, owner, lease = (x or b"" for x in fields)
+    return Head(
+        EntryId.parse(incarnation),
+        int(version),
+        EntryId.parse(name),
+        int(expires),
+        bool(ended),
+        token.decode(),
+        owner.decode(),
+        int(lease or 0),
+    )
+
+
+def _parse_view(fields: Mapping[bytes, bytes | None]) -> JobState:
+    state = _decoder.decode(fields[b"state"] or b"")
+    loaded = {
+        stage: replace(known, encoded=encoded)
+        for stage, known in state.checkpoints.items()
+        if (encoded := fields.get(STAGE + stage.encode()))
+    }
+    return replace(state, checkpoints={**state.checkpoints, **loaded})
+
+
+class Change(NamedTuple):
+    """What a slice did to one job."""
+
+    before: JobState
+    after: JobState
+
+    @property
+    def is_anew(self) -> bool:
+        """The view before counts no more: another incarnation, or the job's checkpoints ended."""
+        return self.before.incarnation != self.after.incarnation or self.after.deleted
+
+    def arguments(self) -> list[Argument]:
+        """The job's part of the arguments of `write_views`."""
+        after = self.after
+        known, kept = self.before.checkpoints, after.checkpoints
+        gone = [] if self.is_anew else [STAGE + stage.encode() for stage in known if stage not in kept]
+        fields: list[Argument] = [b"state", _encoder.encode(_without_events(after))]
+        for stage, checkpoint in kept.items():
+            if checkpoint.encoded:
+                fields += (STAGE + stage.encode(), checkpoint.encoded)
+        return [
+            str(after.incarnation),
+            after.version,
+            after.expires_ms,
+            int(self.is_anew),
+            len(gone),
+            *gone,
+            len(fields),
+            *fields,
+        ]
+
+
+def _without_events(state: JobState) -> JobState:
+    bare = {stage: Checkpoint(done.id, done.version) for stage, done in state.checkpoints.items()}
+    return replace(state, checkpoints=bare)
+
+
+def read_states(partition: PartitionKeys, jobs: Iterable[str]) -> Call:
+    """Ask for the states of jobs of one partition, without their events."""
+    return Call(READ_STATES, [partition.job(job).view for job in jobs], [])
+
+
+def parse_states(reply: Sequence[bytes | None]) -> list[JobState]:
+    """Read the answer to `read_states`."""
+    return [_decoder.decode(state) if state else NOTHING for state in reply]
+
+
+def write_views(
+    partition: PartitionKeys, start: EntryId, end: EntryId, changes: Mapping[str, Change]
+) -> Call:
+    """Write the views of a slice that follows position `start` and ends with entry `end`."""
+    keys = [partition.position]
+    arguments: list[Argument] = [str(start), str(end), INDEX_KEEPS]
+    for job, change in changes.items():
+        head, index, view, _ = partition.job(job)
+        keys += (head, index, view)
+        arguments += change.arguments()
+    return Call(WRITE_VIEWS, keys, arguments)
+
+
+def parse_written(reply: Sequence[bytes]) -> EntryId | None:
+    """Read the answer to `write_views`: None, or the position that another worker moved on to."""
+    return None if reply[0] == b"OK" else EntryId.parse(reply[1])
+
+
+def parse_position(reply: bytes | None) -> EntryId:
+    """Read a stored position; a projector that never ran stands before the first entry."""
+    return EntryId.parse(reply) if reply else ZERO

@@ -1,0 +1,146 @@
+"""Finding a job's state: from the view and the log while Redis is there, else from the archive."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from checkpoint.events import entry as log_entry
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.errors import CheckpointError, LogUnavailable, UndecodableEntry
+from checkpoint.events.keys import PartitionKeys, partition_of
+from checkpoint.events.steps import AskArchive, Steps, command
+from checkpoint.projector.fold import NOTHING, JobState, fold_all
+from checkpoint.projector.view import JobReading, parse_job, read_job
+
+SCAN_ENTRIES = 1000
+
+
+class Status(StrEnum):
+    """What a job is, as far as is known."""
+
+    LIVE = "live"
+    DELETED = "deleted"
+    EXPIRED = "expired"
+    UNKNOWN = "never existed"
+
+
+class Source(StrEnum):
+    """Where an answer comes from."""
+
+    VIEW = "view"
+    LOG = "log"
+    ARCHIVE = "archive"
+
+
+class Place(NamedTuple):
+    """Where to look: a log, and whether an archive is configured beside it."""
+
+    namespace: str
+    partitions: int
+    has_archive: bool
+
+
+class Answer(NamedTuple):
+    """A job's state, and how it is known."""
+
+    state: JobState
+    status: Status
+    source: Source
+
+    @property
+    def live(self) -> JobState:
+        """The state, or nothing where the job's checkpoints are no more."""
+        return self.state if self.status is Status.LIVE else NOTHING
+
+
+def status_of(state: JobState, now_ms: int) -> Status:
+    """Say what a state means at a time: ms since 1970 by the server's clock."""
+    if not state.version:
+        return Status.UNKNOWN
+    if state.deleted:
+        return Status.DELETED
+    return Status.EXPIRED if state.expires_ms <= now_ms else Status.LIVE
+
+
+def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:
+    """Find a job's state (with the data of one stage only, if it is named).
+
+    One round trip while Redis and the view are there. LogNotReady where Redis lost the log;
+    LogUnavailable where it is away and no archive is configured.
+    """
+    try:
+        reading = parse_job((yield read_job(place.namespace, place.partitions, job, stage)))
+    except LogUnavailable:
+        if not place.has_archive:
+            raise
+        return (yield from ask_archive(job))
+    if not reading.is_complete:
+        return (yield from _without_view(place, job, reading))
+    state = reading.state
+    source = Source.LOG if reading.entries else Source.VIEW
+    return Answer(state, status_of(state, reading.now_ms), source)
+
+
+def ask_archive(job: str) -> Steps[Answer]:
+    """Find a job's state in the archive alone; the time is Postgres' own."""
+    entries, now_ms = yield AskArchive(lambda archive: archive.job_entries(job))
+    state = fold_all(NOTHING, entries)
+    return Answer(state, status_of(state, now_ms), Source.ARCHIVE)
+
+
+def look_up_past(place: Place, job: str) -> Steps[Answer]:
+    """Find a job's state even if Redis has forgotten it, so that all four statuses are told apart.
+
+    As far as is known: without an archive, an expired job looks like one that never existed.
+    """
+    answer = yield from look_up(place, job)
+    if answer.status is Status.UNKNOWN and place.has_archive:
+        return (yield from ask_archive(job))
+    return answer
+
+
+def _without_view(place: Place, job: str, reading: JobReading) -> Steps[Answer]:
+    """Do without a view that was lost: the archive, and the log's tail after it."""
+    head = reading.head
+    assert head is not None  # noqa: S101 - a reading without a head is complete
+    archived: list[Entry] = []
+    if place.has_archive:
+        archived, _ = yield AskArchive(lambda archive: archive.job_entries(job))
+    state = fold_all(NOTHING, (one for one in archived if one.incarnation == head.incarnation))
+    partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
+    tail = yield from _scan(partition, job, state.id, head.id)
+    state = fold_all(state, tail)
+    if (state.incarnation, state.version) != (head.incarnation, head.version):
+        raise CheckpointError(
+            f"The view of job {job!r} is lost, and the entries up to version {head.version} are in "
+            "neither the log nor the archive: see `checkpoint verify`"
+        )
+    source = Source.ARCHIVE if archived else Source.LOG
+    return Answer(state, status_of(state, reading.now_ms), source)
+
+
+def _scan(partition: PartitionKeys, job: str, after: EntryId, last: EntryId) -> Steps[list[Entry]]:
+    found: list[Entry] = []
+    start = str(after)
+    while True:
+        rows = yield from command(
+            "XRANGE", partition.log, f"({start}", str(last), "COUNT", SCAN_ENTRIES
+        )
+        found += (one for one in decoded(rows) if one.event.job == job)
+        if len(rows) < SCAN_ENTRIES:
+            return found
+        start = rows[-1][0].decode()
+
+
+def decoded(rows: Iterable[tuple[bytes, Any]]) -> Iterator[Entry]:
+    """Decode rows of a stream, passing over what is not an event."""
+    for name, fields in rows:
+        flat = [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else fields
+        try:
+            yield log_entry.decode(name, flat)
+        except UndecodableEntry:
+            continue
+
+
+__all__ = ["ZERO", "Answer", "Place", "Source", "Status", "ask_archive", "look_up", "look_up_past"]

@@ -1,0 +1,49 @@
+"""Pipelines: a name and the ordered stages that a job goes through."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from checkpoint.events.errors import InvalidName, UnknownStage
+from checkpoint.events.names import check_name
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Pipeline:
+    """An ordered set of stages. Without stages it is open: any stage name will do."""
+
+    name: str
+    stages: tuple[str, ...]
+
+    def __init__(self, name: str, stages: Iterable[str]) -> None:
+        """Check the names; InvalidName where one cannot be used or comes twice."""
+        names = tuple(check_name("stage", stage) for stage in stages)
+        if twice := [stage for stage in names if names.count(stage) > 1]:
+            raise InvalidName(f"Pipeline {name!r} has the stage {twice[0]!r} more than once")
+        object.__setattr__(self, "name", check_name("pipeline", name) if name else "")
+        object.__setattr__(self, "stages", names)
+
+    def check(self, stage: str) -> str:
+        """Return `stage` if it is one of the pipeline's; UnknownStage names those that are."""
+        if not self.stages:
+            return check_name("stage", stage)
+        if stage not in self.stages:
+            raise UnknownStage(
+                f"{stage!r} is not a stage of {self.name!r}; its stages are: "
+                f"{', '.join(self.stages)}"
+            )
+        return stage
+
+    def in_order(self, done: Iterable[str]) -> list[str]:
+        """Sort completed stages into the pipeline's order; others follow in the order given."""
+        known = list(done)
+        ours = [stage for stage in self.stages if stage in known]
+        return ours + [stage for stage in known if stage not in self.stages]
+
+
+OPEN = Pipeline("", ())
+"""The pipeline of a manager that was given none."""
+
+
+def as_pipeline(stages: Pipeline | Sequence[str]) -> Pipeline:
+    """Take a pipeline as it is; make a nameless one of plain stage names."""
+    return stages if isinstance(stages, Pipeline) else Pipeline("", stages)
