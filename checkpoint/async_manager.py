@@ -1,0 +1,125 @@
+"""AsyncCheckpointManager: what a pipeline talks to, in asyncio code."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from checkpoint.events.append import Appended
+from checkpoint.events.settings import Settings
+from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
+from checkpoint.query.progress import JobProgress
+from checkpoint.query.resume import ResumePoint
+
+from .core import Core, StageData, noted
+from .servers import AsyncServers
+
+T = TypeVar("T")
+
+
+class AsyncCheckpointManager:
+    """CheckpointManager for asyncio: the same verbs, to be awaited, in one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        pipeline: Pipeline | Sequence[str] = OPEN,
+    ) -> None:
+        """Take settings, by default those of the environment, and the pipeline's ordered stages."""
+        self._core = Core(settings or Settings.from_env(), as_pipeline(pipeline))
+        self._servers = AsyncServers(self._core.settings)
+
+    def for_pipeline(self, pipeline: Pipeline) -> Self:
+        """Return a manager of another pipeline over the same connections."""
+        other = copy(self)
+        other._core = replace(self._core, pipeline=pipeline)
+        return other
+
+    async def save(
+        self,
+        job_id: str,
+        stage: str,
+        data: Any,
+        *,
+        ack: str | None = None,
+        expected_version: int | None = None,
+        key: str | None = None,
+    ) -> Appended:
+        """Record that a stage is done: see CheckpointManager.save."""
+        steps = self._core.save_many(
+            [(job_id, stage, data)], ack=ack, expected_version=expected_version, key=key
+        )
+        return (await self._servers.run(steps))[0]
+
+    async def save_many(
+        self, items: Iterable[StageData], *, ack: str | None = None
+    ) -> list[Appended]:
+        """Record many stages: see CheckpointManager.save_many."""
+        return await self._servers.run(self._core.save_many(items, ack=ack))
+
+    @overload
+    async def load(self, job_id: str, stage: str, type: None = None) -> Any: ...
+    @overload
+    async def load(self, job_id: str, stage: str, type: type[T]) -> T | None: ...
+    async def load(self, job_id: str, stage: str, type: Any = None) -> Any:  # noqa: A002 - as there
+        """Return the data saved with a stage: see CheckpointManager.load."""
+        return await self._servers.run(self._core.load(job_id, stage, type))
+
+    async def get_resume_point(self, job_id: str) -> ResumePoint | None:
+        """Say where the job goes on; None where it has no live checkpoint."""
+        return await self._servers.run(self._core.resume_point(job_id))
+
+    async def is_completed(self, job_id: str, stage: str) -> bool:
+        """Say whether a stage has a live checkpoint."""
+        return await self._servers.run(self._core.is_completed(job_id, stage))
+
+    async def get_job_progress(self, job_id: str) -> JobProgress:
+        """Say how far the job has come: see CheckpointManager.get_job_progress."""
+        return await self._servers.run(self._core.progress(job_id))
+
+    async def delete_job_checkpoints(self, job_id: str) -> bool:
+        """Forget the job; its id begins a new life. False where there was nothing to forget."""
+        return await self._servers.run(self._core.delete(job_id))
+
+    async def record_failure(self, job_id: str, stage: str, error: BaseException) -> Appended:
+        """Record that an attempt at a stage ended in an exception."""
+        return await self._servers.run(self._core.fail(job_id, stage, error))
+
+    async def wait_until_durable(self, *saved: Appended) -> None:
+        """Wait until the archive has what was saved; NotDurableYet after `settings.timeout`."""
+        await self._servers.run(self._core.wait_until_durable(saved))
+
+    @asynccontextmanager
+    async def atomic_checkpoint(
+        self, job_id: str, stage: str, *, ack: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint."""
+        self._core.pipeline.check(stage)
+        data: dict[str, Any] = {}
+        try:
+            yield data
+        except BaseException as error:
+            with noted(error):
+                await self.record_failure(job_id, stage, error)
+            raise
+        await self.save(job_id, stage, data, ack=ack)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._servers.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the manager itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self.close()

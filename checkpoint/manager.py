@@ -1,0 +1,140 @@
+"""CheckpointManager: what a pipeline talks to, in blocking code."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from checkpoint.events.append import Appended
+from checkpoint.events.settings import Settings
+from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
+from checkpoint.query.progress import JobProgress
+from checkpoint.query.resume import ResumePoint
+
+from .core import Core, StageData, noted
+from .servers import Servers
+
+T = TypeVar("T")
+
+
+class CheckpointManager:
+    """Saves checkpoints and says where to resume.
+
+    Thread-safe. Connects at the first call. Every method raises CheckpointError or one of its
+    subclasses: LogUnavailable when Redis stays away for `settings.timeout` seconds, LogNotReady
+    when it has lost the log.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        pipeline: Pipeline | Sequence[str] = OPEN,
+    ) -> None:
+        """Take settings, by default those of the environment, and the pipeline's ordered stages."""
+        self._core = Core(settings or Settings.from_env(), as_pipeline(pipeline))
+        self._servers = Servers(self._core.settings)
+
+    def for_pipeline(self, pipeline: Pipeline) -> Self:
+        """Return a manager of another pipeline over the same connections."""
+        other = copy(self)
+        other._core = replace(self._core, pipeline=pipeline)
+        return other
+
+    def save(
+        self,
+        job_id: str,
+        stage: str,
+        data: Any,
+        *,
+        ack: str | None = None,
+        expected_version: int | None = None,
+        key: str | None = None,
+    ) -> Appended:
+        """Record that a stage is done, with the data that a resumed run needs.
+
+        `ack` says what to wait for: `log` (Redis has it), `synced` (on Redis' disk; NotSynced),
+        `durable` (committed to the archive; NotDurableYet). `expected_version` is the version the
+        job must be at (VersionConflict). A second call with the same `key` returns what the first
+        one did and changes nothing.
+        """
+        steps = self._core.save_many(
+            [(job_id, stage, data)], ack=ack, expected_version=expected_version, key=key
+        )
+        return self._servers.run(steps)[0]
+
+    def save_many(self, items: Iterable[StageData], *, ack: str | None = None) -> list[Appended]:
+        """Record many stages, as (job, stage, data): one call per partition, all of it or nothing.
+
+        The results come in the order of the items.
+        """
+        return self._servers.run(self._core.save_many(items, ack=ack))
+
+    @overload
+    def load(self, job_id: str, stage: str, type: None = None) -> Any: ...
+    @overload
+    def load(self, job_id: str, stage: str, type: type[T]) -> T | None: ...
+    def load(self, job_id: str, stage: str, type: Any = None) -> Any:  # noqa: A002 - msgspec's word
+        """Return the data saved with a stage, as plain values or as `type`; None if there is none."""
+        return self._servers.run(self._core.load(job_id, stage, type))
+
+    def get_resume_point(self, job_id: str) -> ResumePoint | None:
+        """Say where the job goes on; None where it has no live checkpoint."""
+        return self._servers.run(self._core.resume_point(job_id))
+
+    def is_completed(self, job_id: str, stage: str) -> bool:
+        """Say whether a stage has a live checkpoint."""
+        return self._servers.run(self._core.is_completed(job_id, stage))
+
+    def get_job_progress(self, job_id: str) -> JobProgress:
+        """Say how far the job has come; a job that is gone or unknown has completed nothing."""
+        return self._servers.run(self._core.progress(job_id))
+
+    def delete_job_checkpoints(self, job_id: str) -> bool:
+        """Forget the job; its id begins a new life. False where there was nothing to forget."""
+        return self._servers.run(self._core.delete(job_id))
+
+    def record_failure(self, job_id: str, stage: str, error: BaseException) -> Appended:
+        """Record that an attempt at a stage ended in an exception."""
+        return self._servers.run(self._core.fail(job_id, stage, error))
+
+    def wait_until_durable(self, *saved: Appended) -> None:
+        """Wait until the archive has what was saved; NotDurableYet after `settings.timeout`."""
+        self._servers.run(self._core.wait_until_durable(saved))
+
+    @contextmanager
+    def atomic_checkpoint(
+        self, job_id: str, stage: str, *, ack: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Save a stage when the block ends, with the data put into the dict that is yielded.
+
+        If the block raises, nothing is saved, the failure is recorded, and the exception goes on.
+        """
+        self._core.pipeline.check(stage)
+        data: dict[str, Any] = {}
+        try:
+            yield data
+        except BaseException as error:
+            with noted(error):
+                self.record_failure(job_id, stage, error)
+            raise
+        self.save(job_id, stage, data, ack=ack)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._servers.close()
+
+    def __enter__(self) -> Self:
+        """Return the manager itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self.close()

@@ -1,0 +1,132 @@
+"""Who carries out steps: a manager's connections to Redis and, if it is asked, the archive."""
+
+import asyncio
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
+from checkpoint.events.script import Call
+from checkpoint.events.settings import Settings
+from checkpoint.events.steps import AskArchive, Command, Pause, Step, Steps, SyncedCall
+
+if TYPE_CHECKING:
+    from checkpoint.snapshotter.archive import Archive
+
+T = TypeVar("T")
+
+
+class Servers:
+    """Carries out steps in blocking code. Thread-safe; connects when first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the servers' addresses."""
+        from checkpoint.events import connection  # noqa: PLC0415 - `import checkpoint` stays light
+
+        self._redis = connection
+        self._client = connection.connect(settings.redis_url, settings.timeout)
+        self._archive = ArchiveOnDemand(settings)
+
+    def run(self, steps: Steps[T]) -> T:
+        """Carry out steps to the end and return what they come to."""
+        advance = partial(next, steps)
+        while True:
+            try:
+                step = advance()
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+            try:
+                advance = partial(steps.send, self._perform(step))
+            except CheckpointError as error:
+                advance = partial(steps.throw, error)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+        self._archive.close()
+
+    def _perform(self, step: Step) -> Any:
+        match step:
+            case Call():
+                return self._redis.run(self._client, step)
+            case Command(words):
+                return self._redis.execute(self._client, *words)
+            case SyncedCall(call, timeout_ms):
+                return self._redis.run_synced(self._client, call, timeout_ms)
+            case AskArchive(question):
+                return question(self._archive.get())
+            case Pause(seconds):
+                time.sleep(seconds)
+                return None
+
+
+class AsyncServers:
+    """Carries out steps in asyncio code; questions to the archive wait in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the servers' addresses."""
+        from checkpoint.events import connection  # noqa: PLC0415 - `import checkpoint` stays light
+
+        self._redis = connection
+        self._client = connection.connect_async(settings.redis_url, settings.timeout)
+        self._archive = ArchiveOnDemand(settings)
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Carry out steps to the end and return what they come to."""
+        advance = partial(next, steps)
+        while True:
+            try:
+                step = advance()
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+            try:
+                advance = partial(steps.send, await self._perform(step))
+            except CheckpointError as error:
+                advance = partial(steps.throw, error)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+        await asyncio.to_thread(self._archive.close)
+
+    async def _perform(self, step: Step) -> Any:
+        match step:
+            case Call():
+                return await self._redis.run_async(self._client, step)
+            case Command(words):
+                return await self._redis.execute_async(self._client, *words)
+            case SyncedCall(call, timeout_ms):
+                return await self._redis.run_synced_async(self._client, call, timeout_ms)
+            case AskArchive(question):
+                return await asyncio.to_thread(lambda: question(self._archive.get()))
+            case Pause(seconds):
+                return await asyncio.sleep(seconds)
+
+
+class ArchiveOnDemand:
+    """The archive, opened at the first question: most pipelines never ask it anything."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the archive's address."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._archive: Archive | None = None
+
+    def get(self) -> "Archive":
+        """Return the archive; ArchiveNotConfigured where there is none."""
+        if self._settings.postgres_url is None:
+            raise ArchiveNotConfigured
+        with self._lock:
+            if self._archive is None:
+                from checkpoint.snapshotter.archive import Archive  # noqa: PLC0415 - psycopg
+
+                self._archive = Archive(self._settings.postgres_url, self._settings.namespace)
+            return self._archive
+
+    def close(self) -> None:
+        """Close the archive if it was opened."""
+        with self._lock:
+            if self._archive is not None:
+                self._archive.close()
+                self._archive = None
