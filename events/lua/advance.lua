@@ -1,0 +1,62 @@
+-- advance(group, start, from, last, entries) -> the entry id that the group stands at
+--
+-- Moves a consumer group forward, never back, and keeps its count of entries read, so that
+-- XINFO GROUPS can tell its lag. A group that does not exist is created first.
+--
+-- KEYS[1]  log  stream  XGROUP CREATE (MKSTREAM), XGROUP SETID
+--
+-- ARGV:
+--   group
+--   start    where a new group begins: an entry id, or $
+--   from     the position that `entries` were counted from
+--   last     the position to move to
+--   entries  how many there are after `from`, up to `last`
+
+local log, group, start, from, last = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local function named(pairs_of)
+  local map = {}
+  for i = 1, #pairs_of, 2 do map[pairs_of[i]] = pairs_of[i + 1] end
+  return map
+end
+
+local function find()
+  if redis.call('EXISTS', log) == 0 then return nil end
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', log)) do
+    local found = named(info)
+    if found.name == group then return found end
+  end
+end
+
+-- Sequence numbers may be beyond what a Lua number holds exactly: compared as digits.
+local function before(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  if a_ms ~= b_ms then return tonumber(a_ms) < tonumber(b_ms) end
+  if #a_seq ~= #b_seq then return #a_seq < #b_seq end
+  return a_seq < b_seq
+end
+
+-- How many entries were ever added up to where the group stands, if that can be told.
+local function count(at)
+  if at['last-delivered-id'] ~= from then return nil end
+  local stream = named(redis.call('XINFO', 'STREAM', log))
+  local first = stream['first-entry']
+  if first and before(from, first[1]) then return stream['entries-added'] - stream['length'] end
+  if from == stream['last-generated-id'] then return stream['entries-added'] end
+  return at['entries-read'] or nil
+end
+
+local at = find()
+if not at then
+  redis.call('XGROUP', 'CREATE', log, group, start, 'MKSTREAM')
+  at = find()
+end
+if not before(at['last-delivered-id'], last) then return at['last-delivered-id'] end
+local read = count(at)
+if read then
+  redis.call('XGROUP', 'SETID', log, group, last, 'ENTRIESREAD', read + ARGV[5])
+else
+  redis.call('XGROUP', 'SETID', log, group, last)
+end
+return last

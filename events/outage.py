@@ -1,0 +1,42 @@
+"""Outages: how long to wait for a server that is away, and how little to say about it."""
+
+import random
+from logging import Logger
+from time import monotonic
+
+from .errors import (
+    ArchiveUnavailable,
+    CheckpointError,
+    LogNotReady,
+    LogUnavailable,
+    UnsupportedServer,
+)
+
+AWAY = (LogUnavailable, LogNotReady, ArchiveUnavailable, UnsupportedServer)
+"""What passes by itself: a server starts again, a replica takes over, the log is restored."""
+
+SHORTEST, LONGEST = 0.1, 1.0
+
+
+class Outage:
+    """Whether a server is away: one line in the log when it goes, one when it is back."""
+
+    def __init__(self, logger: Logger) -> None:
+        """Report to `logger`."""
+        self._logger = logger
+        self._since: float | None = None
+
+    def wait(self, error: CheckpointError) -> float:
+        """Return how many seconds to wait before the next try: longer with time, and uneven."""
+        if self._since is None:
+            self._since = monotonic()
+            self._logger.warning("%s. Trying again until it is back", error)
+        lasted = monotonic() - self._since
+        # Uneven, so that many workers do not return all at the same moment.
+        return min(max(lasted, SHORTEST), LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+    def over(self) -> None:
+        """Note that the server answered."""
+        if self._since is not None:
+            self._logger.info("Back after %.1f s", monotonic() - self._since)
+            self._since = None

@@ -1,0 +1,61 @@
+"""Topics: how many partitions each has, as Redis stores it."""
+
+from redis.asyncio import Redis
+
+from .connection import translated
+from .errors import InvalidName, PartitionCountMismatch
+from .keys import topic_meta
+
+
+class Topics:
+    """The partition counts of topics, each asked for once: they are fixed at creation."""
+
+    def __init__(self, client: Redis) -> None:
+        """Ask `client`."""
+        self._client = client
+        self._counts: dict[str, int] = {}
+
+    def known(self, topic: str) -> int | None:
+        """Return what is known of a topic without asking."""
+        return self._counts.get(topic)
+
+    def forget(self, topic: str) -> None:
+        """Ask again next time: Redis may have lost its data."""
+        self._counts.pop(topic, None)
+
+    async def partitions(self, topic: str) -> int | None:
+        """Return how many partitions a topic has, None if it does not exist yet.
+
+        Raises LogUnavailable, and InvalidName for a topic that cannot exist.
+        """
+        if (known := self._counts.get(topic)) is not None:
+            return known
+        with translated():
+            stored = await self._client.hget(_meta(topic), "partitions")
+        if stored is not None:
+            self._counts[topic] = int(stored)
+        return self._counts.get(topic)
+
+    async def declare(self, topic: str, partitions: int) -> None:
+        """Create a topic; one that exists must have as many partitions.
+
+        Raises PartitionCountMismatch, LogUnavailable and InvalidName.
+        """
+        with translated():
+            await self._client.hsetnx(_meta(topic), "partitions", str(partitions))
+        check_count(topic, await self.partitions(topic), partitions)
+
+
+def check_count(topic: str, found: int | None, declared: int | None) -> None:
+    """Raise PartitionCountMismatch if a topic has another number of partitions than declared."""
+    if None not in (found, declared) and found != declared:
+        raise PartitionCountMismatch(
+            f"Topic {topic!r} was created with {found} partitions, not {declared}: the number is "
+            "fixed. Declare it with that number, or use another topic"
+        )
+
+
+def _meta(topic: str) -> str:
+    if not topic or set("{}") & set(topic):
+        raise InvalidName(f"A topic's name is not empty and has no braces: {topic!r}")
+    return topic_meta(topic)
