@@ -11,6 +11,7 @@ from checkpoint.events.append import Appended
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
+from checkpoint.query.replay import HistoryEvent
 from checkpoint.query.resume import ResumePoint
 
 from .core import Core, StageData, noted
@@ -35,7 +36,7 @@ class AsyncCheckpointManager:
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
         other = copy(self)
-        other._core = replace(self._core, pipeline=pipeline)
+        other._core = replace(self._core, pipeline=pipeline)  # noqa: SLF001 - of its own class
         return other
 
     async def save(
@@ -79,6 +80,10 @@ class AsyncCheckpointManager:
     async def get_job_progress(self, job_id: str) -> JobProgress:
         """Say how far the job has come: see CheckpointManager.get_job_progress."""
         return await self._servers.run(self._core.progress(job_id))
+
+    async def get_job_history(self, job_id: str) -> list[HistoryEvent]:
+        """Return every event of the job on record, also of its earlier lives, oldest first."""
+        return await self._servers.run(self._core.history(job_id))
 
     async def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""

@@ -33,6 +33,7 @@ from checkpoint.events.steps import Pause, Steps, SyncedCall, command
 from checkpoint.query.lookup import Answer, Place, ask_archive, look_up, look_up_past
 from checkpoint.query.pipeline import OPEN, Pipeline
 from checkpoint.query.progress import JobProgress, job_progress
+from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
 from checkpoint.query.resume import ResumePoint, data_of, resume_point
 
 FIRST_PAUSE = 0.02
@@ -123,6 +124,13 @@ class Core:
         place = yield from self._place()
         answer = yield from (look_up_past(place, job) if place else ask_archive(job))
         return job_progress(job, answer, self.pipeline)
+
+    def history(self, job: str) -> Steps[list[HistoryEvent]]:
+        """Replay the job: every event of it that archive and log have."""
+        check_name("job", job)
+        place = yield from self._place()
+        entries = yield from replay_job(place, job) if place else replay_archive(job)
+        return [history_event(entry) for entry in entries]
 
     def wait_until_durable(
         self, appended: Iterable[Appended], deadline: float | None = None

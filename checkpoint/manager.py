@@ -11,6 +11,7 @@ from checkpoint.events.append import Appended
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
+from checkpoint.query.replay import HistoryEvent
 from checkpoint.query.resume import ResumePoint
 
 from .core import Core, StageData, noted
@@ -40,7 +41,7 @@ class CheckpointManager:
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
         other = copy(self)
-        other._core = replace(self._core, pipeline=pipeline)
+        other._core = replace(self._core, pipeline=pipeline)  # noqa: SLF001 - of its own class
         return other
 
     def save(
@@ -77,7 +78,7 @@ class CheckpointManager:
     @overload
     def load(self, job_id: str, stage: str, type: type[T]) -> T | None: ...
     def load(self, job_id: str, stage: str, type: Any = None) -> Any:  # noqa: A002 - msgspec's word
-        """Return the data saved with a stage, as plain values or as `type`; None if there is none."""
+        """Return the data saved with a stage, as plain values or as `type`; None without one."""
         return self._servers.run(self._core.load(job_id, stage, type))
 
     def get_resume_point(self, job_id: str) -> ResumePoint | None:
@@ -91,6 +92,10 @@ class CheckpointManager:
     def get_job_progress(self, job_id: str) -> JobProgress:
         """Say how far the job has come; a job that is gone or unknown has completed nothing."""
         return self._servers.run(self._core.progress(job_id))
+
+    def get_job_history(self, job_id: str) -> list[HistoryEvent]:
+        """Return every event of the job on record, also of its earlier lives, oldest first."""
+        return self._servers.run(self._core.history(job_id))
 
     def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""

@@ -5,6 +5,7 @@ import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import finalize
 
 from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
 from checkpoint.events.script import Call
@@ -27,6 +28,7 @@ class Servers:
         self._redis = connection
         self._client = connection.connect(settings.redis_url, settings.timeout)
         self._archive = ArchiveOnDemand(settings)
+        finalize(self, self._archive.close)
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
@@ -71,6 +73,7 @@ class AsyncServers:
         self._redis = connection
         self._client = connection.connect_async(settings.redis_url, settings.timeout)
         self._archive = ArchiveOnDemand(settings)
+        finalize(self, self._archive.close)
 
     async def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""

@@ -3,7 +3,7 @@
 One call carries any number of events of one partition, checks them all, and appends all or none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, Literal, NamedTuple
@@ -135,7 +135,7 @@ def _incarnation_ended(job: str, incarnation: str) -> CheckpointError:
     return IncarnationEnded(f"Job {job!r} was deleted or has expired: {now}")
 
 
-_REFUSALS = {
+_REFUSALS: dict[bytes, Callable[..., CheckpointError]] = {
     b"JOBCLAIMED": _job_claimed,
     b"STALECLAIM": _stale_claim,
     b"VERSION": _version_conflict,

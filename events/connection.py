@@ -109,8 +109,8 @@ def translated() -> Iterator[None]:
     """Turn the driver's errors into this system's; no URL or password gets into a message."""
     try:
         yield
-    except (AuthenticationError,) as error:
-        raise InvalidSettings(f"Redis refuses the user or password of REDIS_URL: {error}") from error
+    except AuthenticationError as error:
+        raise InvalidSettings(f"Redis refuses REDIS_URL's user or password: {error}") from error
     except ReadOnlyError as error:
         raise UnsupportedServer("This Redis is a replica: connect to its primary") from error
     except OutOfMemoryError as error:

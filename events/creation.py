@@ -19,8 +19,6 @@ class Log(NamedTuple):
     partitions: int
 
 
-
-
 def open_log(namespace: str, partitions: int | None, *, has_archive: bool) -> Steps[Log]:
     """Find the log, or create it; LogNotReady where it was lost, PartitionCountMismatch.
 

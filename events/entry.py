@@ -1,7 +1,7 @@
 """A log entry: an event in its place in the log, with its version and incarnation."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from . import codec
 from .entry_id import EntryId
@@ -41,3 +41,25 @@ def decode(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
     except (KeyError, ValueError) as error:
         raise UndecodableEntry(f"The entry has no usable field {error}") from error
     return Entry(name, born, version, codec.decode(encoded), encoded)
+
+
+class DeadLetter(NamedTuple):
+    """An entry that cannot be an event: its fields as they stand in the log, and why."""
+
+    id: EntryId
+    fields: Sequence[bytes]
+    reason: str
+
+
+def decode_all(
+    raw: Iterable[Sequence[Any]],
+) -> tuple[list[Entry], list[DeadLetter]]:
+    """Decode entries as Redis sends them; those that are no events are set aside."""
+    entries: list[Entry] = []
+    dead: list[DeadLetter] = []
+    for entry_id, fields in raw:
+        try:
+            entries.append(decode(entry_id, fields))
+        except UndecodableEntry as error:
+            dead.append(DeadLetter(EntryId.parse(entry_id), fields, str(error)))
+    return entries, dead

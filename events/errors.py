@@ -40,7 +40,7 @@ class VersionConflict(CheckpointError):
 
 
 class IncarnationEnded(CheckpointError):
-    """The job was deleted or has expired, and may have begun a new life, since the caller looked."""
+    """The job was deleted or has expired since the caller looked; it may live anew."""
 
 
 class StaleClaim(CheckpointError):

@@ -27,11 +27,11 @@ def members(namespace: str, group: str) -> str:
 
 
 class JobKeys(NamedTuple):
-    """The keys of one job; all of them expire together."""
+    """The keys of one job, in the order in which scripts take them; all expire together."""
 
     head: str
     """Hash: incarnation, version, last entry, expiry, claim."""
-    index: str
+    entries: str
     """Hash: version -> entry id and request key, of the entries that the view may not have."""
     view: str
     """Hash: the job's latest state, written by the projector."""

@@ -70,7 +70,7 @@ def _problems(value: Any, path: str, depth: int) -> Iterator[str]:
                 yield f"{path} has the key {key!r}: JSON's keys are str, not {type(key).__name__}"
             elif not _is_storable(key):
                 yield f"{path} has the key {key!r}: Postgres holds no NUL and no lone surrogate"
-            elif type(item) not in _SCALARS or item is not True and _is_suspect(item):
+            elif type(item) not in _SCALARS or _is_suspect(item):
                 yield from _problems(item, f"{path}.{key}", depth + 1)
     else:
         for position, item in enumerate(value):

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 ACKS = ("log", "synced", "durable")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+MILLISECOND, CENTURY = 0.001, 100 * 365 * 86400.0
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 
 
@@ -44,7 +45,7 @@ class Settings:
     """Seconds that entries stay in the log after view and archive have them."""
     web_host: str = "127.0.0.1"
     web_port: int = 0
-    """Where a worker's own web server listens; port 0 takes a free one."""
+    """Where a worker's own web server listens; with port 0 it has none."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -72,7 +73,7 @@ def _read(env: Mapping[str, str], variable: str, parse: Callable[[str], Any]) ->
 
 
 def _seconds(text: str) -> float:
-    if not 0.001 <= (value := float(text)) <= 100 * 365 * 86400:
+    if not MILLISECOND <= (value := float(text)) <= CENTURY:
         raise ValueError("it is a number of seconds, from 0.001 to a hundred years")
     return value
 
@@ -120,6 +121,6 @@ def _redis_url(env: Mapping[str, str]) -> str:
 def _postgres_url(env: Mapping[str, str]) -> str | None:
     if url := env.get("POSTGRES_URL"):
         if "://" in url and urlsplit(url).scheme not in {"postgres", "postgresql"}:
-            raise InvalidSettings("POSTGRES_URL must begin with postgresql:// or be a conninfo string")
+            raise InvalidSettings("POSTGRES_URL begins with postgresql:// or is a conninfo string")
         return url
     return "" if any(env.get(name) for name in LIBPQ_VARIABLES) else None

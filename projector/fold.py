@@ -102,9 +102,7 @@ def _apply(state: JobState, entry: Entry) -> JobState:
                 failures={**state.failures, stage: failure},
             )
         case JobDeleted():
-            return replace(
-                state, deleted=True, checkpoints={}, failures={}, owner="", token=""
-            )
+            return replace(state, deleted=True, checkpoints={}, failures={}, owner="", token="")
         case JobClaimed(owner=owner):
             return replace(state, owner=owner, token=str(entry.id))
         case JobReleased():

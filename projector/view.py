@@ -110,25 +110,20 @@ def _parse_view(fields: Mapping[bytes, bytes | None]) -> JobState:
 
 
 class Change(NamedTuple):
-    """What a slice did to one job."""
+    """What a slice did to one job. An `after` of NOTHING drops a view that lacks entries."""
 
     before: JobState
     after: JobState
 
     @property
     def is_anew(self) -> bool:
-        """The view before counts no more: another incarnation, or the job's checkpoints ended."""
+        """Say if the view before counts no more: another incarnation, or the job was deleted."""
         return self.before.incarnation != self.after.incarnation or self.after.deleted
 
     def arguments(self) -> list[Argument]:
-        """The job's part of the arguments of `write_views`."""
+        """Return the job's part of the arguments of `write_views`."""
         after = self.after
-        known, kept = self.before.checkpoints, after.checkpoints
-        gone = [] if self.is_anew else [STAGE + stage.encode() for stage in known if stage not in kept]
-        fields: list[Argument] = [b"state", _encoder.encode(_without_events(after))]
-        for stage, checkpoint in kept.items():
-            if checkpoint.encoded:
-                fields += (STAGE + stage.encode(), checkpoint.encoded)
+        gone, fields = self._dropped(), self._written()
         return [
             str(after.incarnation),
             after.version,
@@ -139,6 +134,21 @@ class Change(NamedTuple):
             len(fields),
             *fields,
         ]
+
+    def _dropped(self) -> list[bytes]:
+        if self.is_anew:
+            return []
+        kept = self.after.checkpoints
+        return [STAGE + stage.encode() for stage in self.before.checkpoints if stage not in kept]
+
+    def _written(self) -> list[Argument]:
+        if not self.after.version:
+            return []
+        fields: list[Argument] = [b"state", _encoder.encode(_without_events(self.after))]
+        for stage, checkpoint in self.after.checkpoints.items():
+            if checkpoint.encoded:
+                fields += (STAGE + stage.encode(), checkpoint.encoded)
+        return fields
 
 
 def _without_events(state: JobState) -> JobState:

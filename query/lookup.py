@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from checkpoint.events import entry as log_entry
 from checkpoint.events.entry import Entry
-from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import CheckpointError, LogUnavailable, UndecodableEntry
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
@@ -109,7 +109,7 @@ def _without_view(place: Place, job: str, reading: JobReading) -> Steps[Answer]:
         archived, _ = yield AskArchive(lambda archive: archive.job_entries(job))
     state = fold_all(NOTHING, (one for one in archived if one.incarnation == head.incarnation))
     partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
-    tail = yield from _scan(partition, job, state.id, head.id)
+    tail = yield from scan(partition, job, state.id)
     state = fold_all(state, tail)
     if (state.incarnation, state.version) != (head.incarnation, head.version):
         raise CheckpointError(
@@ -120,12 +120,13 @@ def _without_view(place: Place, job: str, reading: JobReading) -> Steps[Answer]:
     return Answer(state, status_of(state, reading.now_ms), source)
 
 
-def _scan(partition: PartitionKeys, job: str, after: EntryId, last: EntryId) -> Steps[list[Entry]]:
+def scan(partition: PartitionKeys, job: str, after: EntryId) -> Steps[list[Entry]]:
+    """Find a job's entries in the log after an entry id, by reading all of the partition's."""
     found: list[Entry] = []
     start = str(after)
     while True:
         rows = yield from command(
-            "XRANGE", partition.log, f"({start}", str(last), "COUNT", SCAN_ENTRIES
+            "XRANGE", partition.log, f"({start}", "+", "COUNT", SCAN_ENTRIES
         )
         found += (one for one in decoded(rows) if one.event.job == job)
         if len(rows) < SCAN_ENTRIES:
@@ -133,14 +134,10 @@ def _scan(partition: PartitionKeys, job: str, after: EntryId, last: EntryId) -> 
         start = rows[-1][0].decode()
 
 
-def decoded(rows: Iterable[tuple[bytes, Any]]) -> Iterator[Entry]:
-    """Decode rows of a stream, passing over what is not an event."""
+def decoded(rows: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[Entry]:
+    """Decode what XRANGE returned, passing over what is not an event."""
     for name, fields in rows:
-        flat = [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else fields
         try:
-            yield log_entry.decode(name, flat)
+            yield log_entry.decode(name, [part for pair in fields.items() for part in pair])
         except UndecodableEntry:
             continue
-
-
-__all__ = ["ZERO", "Answer", "Place", "Source", "Status", "ask_archive", "look_up", "look_up_past"]

@@ -31,7 +31,9 @@ class ResumePoint(TypedDict):
 def resume_point(job: str, answer: Answer, pipeline: Pipeline) -> ResumePoint | None:
     """Derive the resume point of a job; None where it has no live checkpoint of the pipeline."""
     checkpoints = answer.live.checkpoints
-    done = [stage for stage in pipeline.in_order(checkpoints) if stage in (pipeline.stages or checkpoints)]
+    done = pipeline.in_order(checkpoints)
+    if pipeline.stages:
+        done = [stage for stage in done if stage in pipeline.stages]
     if not done:
         return None
     missing = [stage for stage in pipeline.stages if stage not in checkpoints]

@@ -16,7 +16,7 @@
 --   incarnation, version, expires (ms since 1970),
 --   anew          1: the view held another incarnation or nothing that still counts
 --   gone          how many fields to drop, then their names
---   set           how many arguments follow: field, value, field, value …
+--   set           how many arguments follow: field, value, field, value …; 0 leaves no view
 
 local position = redis.call('GET', KEYS[1]) or '0-0'
 if position ~= ARGV[1] then return {'MOVED', position} end
@@ -49,10 +49,12 @@ for k = 2, #KEYS, 3 do
   if lives then drop_applied(index, view, version, anew) end
   if anew then redis.call('DEL', view) end
   if #gone > 0 then redis.call('HDEL', view, unpack(gone)) end
-  redis.call('HSET', view, 'incarnation', incarnation, 'version', version, unpack(set))
-  -- the head knows of later events, so of a later expiry; a job expires as a whole
-  local until_ms = lives and redis.call('PEXPIRETIME', head) or 0
-  redis.call('PEXPIREAT', view, until_ms > 0 and until_ms or expires)
+  if #set > 0 then
+    redis.call('HSET', view, 'incarnation', incarnation, 'version', version, unpack(set))
+    -- the head knows of later events, so of a later expiry; a job expires as a whole
+    local until_ms = lives and redis.call('PEXPIRETIME', head) or 0
+    redis.call('PEXPIREAT', view, until_ms > 0 and until_ms or expires)
+  end
 end
 redis.call('SET', KEYS[1], ARGV[2])
 return {'OK'}

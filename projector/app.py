@@ -1,0 +1,53 @@
+"""The projector as a Faust app: `faust -A checkpoint.projector.app worker`."""
+
+from typing import Any, cast
+
+import faust
+
+from checkpoint.events.connection import connect_async
+from checkpoint.events.consumer import Consumer
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.settings import Settings
+from checkpoint.events.slices import Place
+from checkpoint.events.transport import NoTables, Transport
+from checkpoint.events.worker_settings import faust_settings
+
+from .projector import Projector
+
+GROUP = "projector"
+
+
+class ViewPositions:
+    """Where reading starts: the positions that are stored with the views."""
+
+    def __init__(self, projector: Projector) -> None:
+        """Take who knows them."""
+        self._projector = projector
+
+    async def read(self, place: Place) -> EntryId:
+        """Return the last entry id that a partition's views have."""
+        return await self._projector.position(place[1])
+
+
+def create_app(settings: Settings) -> faust.App:
+    """Make the app that applies the log `settings.namespace` to its views."""
+    app = faust.App(GROUP, TableManager=NoTables, **faust_settings(settings))
+    projector = Projector(connect_async(settings.redis_url), settings.namespace)
+    cast(Transport, app.transport).positions = ViewPositions(projector)
+
+    async def apply(slices: Any) -> None:
+        async for event in slices.events():
+            position = await projector.apply(event.value)
+            if position < event.value.after:
+                cast(Consumer, app.consumer).reread(event.message.tp)
+
+    topic = app.topic(settings.namespace, value_serializer="raw")
+    app.agent(topic, name=GROUP)(apply)
+    return app
+
+
+def __getattr__(name: str) -> faust.App:
+    """Make `app` when Faust asks for it, from the environment's settings."""
+    if name == "app":
+        return create_app(Settings.from_env())
+    raise AttributeError(name)

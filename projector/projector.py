@@ -1,0 +1,63 @@
+"""The projector: applies slices of the log to the views, each once."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from checkpoint.events import connection
+from checkpoint.events.entry import Entry, decode_all
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.slices import Slice
+
+from .projection import by_job, project
+from .view import parse_position, parse_states, parse_written, read_states, write_views
+
+log = logging.getLogger(__name__)
+
+
+class Projector:
+    """Writes the views of one log. Any number of projectors may work on the same partition."""
+
+    def __init__(self, client: "Redis", namespace: str) -> None:
+        """Take a client of the log's Redis, and the log's name."""
+        self._client = client
+        self._namespace = namespace
+
+    async def position(self, partition: int) -> EntryId:
+        """Return the last entry id that the partition's views have."""
+        keys = PartitionKeys(self._namespace, partition)
+        return parse_position(await connection.execute_async(self._client, "GET", keys.position))
+
+    async def apply(self, part: Slice) -> EntryId:
+        """Apply what the views lack of a slice, and return where they stand now.
+
+        That is the slice's last entry or further, or before the slice if entries are missing
+        between; then nothing was applied.
+        """
+        partition = PartitionKeys(self._namespace, part.partition)
+        entries, dead = decode_all(part.entries)
+        for letter in dead:
+            log.warning("%s: entry %s is passed over: %s", partition.log, letter.id, letter.reason)
+        position = part.after
+        while True:
+            moved = await self._write(partition, position, part.last, entries)
+            if moved is None:
+                return part.last
+            if moved >= part.last or moved < part.after:
+                return moved
+            position = moved
+
+    async def _write(
+        self, partition: PartitionKeys, position: EntryId, last: EntryId, entries: Sequence[Entry]
+    ) -> EntryId | None:
+        jobs = by_job(entry for entry in entries if entry.id > position)
+        states: list[Any] = []
+        if jobs:
+            reply = await connection.run_async(self._client, read_states(partition, jobs))
+            states = parse_states(reply)
+        changes = project(dict(zip(jobs, states, strict=True)), jobs)
+        call = write_views(partition, position, last, changes)
+        return parse_written(await connection.run_async(self._client, call))

@@ -1,0 +1,55 @@
+"""Replay: a job's events as they were, from the archive and then the log, each once."""
+
+from datetime import datetime
+from typing import Any, TypedDict
+
+import msgspec
+
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO
+from checkpoint.events.keys import PartitionKeys, partition_of
+from checkpoint.events.steps import AskArchive, Steps
+
+from .lookup import Place, scan
+
+
+class HistoryEvent(TypedDict):
+    """One event on record."""
+
+    id: str
+    """Its entry id."""
+    at: datetime
+    incarnation: str
+    """Names the life of the job that the event belongs to."""
+    version: int
+    event: dict[str, Any]
+    """The event itself: its `type`, and what events of that type have."""
+
+
+def replay_job(place: Place, job: str) -> Steps[list[Entry]]:
+    """Find all entries of a job: those archived, then what the log has beyond."""
+    number = partition_of(job, place.partitions)
+    archived: list[Entry] = []
+    position = ZERO
+    if place.has_archive:
+        position = (yield AskArchive(lambda archive: archive.positions()))[number]
+        archived = yield from replay_archive(job)
+    tail = yield from scan(PartitionKeys(place.namespace, number), job, position)
+    known = {entry.id for entry in archived}
+    return archived + [entry for entry in tail if entry.id not in known]
+
+
+def replay_archive(job: str) -> Steps[list[Entry]]:
+    """Find the entries of a job that the archive has."""
+    return (yield AskArchive(lambda archive: archive.job_history(job)))
+
+
+def history_event(entry: Entry) -> HistoryEvent:
+    """Turn an entry into what people read."""
+    return HistoryEvent(
+        id=str(entry.id),
+        at=entry.id.time,
+        incarnation=str(entry.incarnation),
+        version=entry.version,
+        event=msgspec.json.decode(msgspec.json.encode(entry.event)),
+    )
