@@ -1,0 +1,74 @@
+"""The snapshotter as a Faust app: `faust -A checkpoint.snapshotter.app worker`."""
+
+from functools import partial
+from typing import Any, cast
+
+import faust
+
+from checkpoint.events.connection import connect_async
+from checkpoint.events.consumer import Consumer
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.errors import ArchiveNotConfigured
+from checkpoint.events.settings import Settings
+from checkpoint.events.slices import Place
+from checkpoint.events.transport import NoTables, Transport
+from checkpoint.events.worker_settings import faust_settings
+
+from .archive import Archive
+from .snapshotter import Snapshotter
+
+GROUP = "snapshotter"
+TRIM_SECONDS = 10.0
+
+
+class ArchivePositions:
+    """Where reading starts: the positions that are stored with the archive's rows."""
+
+    def __init__(self, snapshotter: Snapshotter) -> None:
+        """Take who knows them."""
+        self._snapshotter = snapshotter
+
+    async def read(self, place: Place) -> EntryId:
+        """Return the last entry id that the archive has of a partition."""
+        return await self._snapshotter.position(place[1])
+
+
+def create_app(settings: Settings) -> faust.App:
+    """Make the app that copies the log `settings.namespace` to the archive.
+
+    ArchiveNotConfigured where the settings name no Postgres.
+    """
+    if settings.postgres_url is None:
+        raise ArchiveNotConfigured
+    app = faust.App(GROUP, TableManager=NoTables, **faust_settings(settings))
+    archive = Archive(settings.postgres_url, settings.namespace)
+    client = connect_async(settings.redis_url)
+    margin_ms = int(settings.log_margin * 1000)
+    snapshotter = Snapshotter(client, archive, settings.namespace, margin_ms)
+    cast(Transport, app.transport).positions = ArchivePositions(snapshotter)
+
+    async def hand_in(slices: Any) -> None:
+        async for event in slices.noack().events():
+            await snapshotter.put(event.value, partial(settle, event))
+
+    def settle(event: Any, stored: bool) -> None:  # noqa: FBT001 - an answer, not an option
+        if stored:
+            event.ack()
+        else:
+            cast(Consumer, app.consumer).reread(event.message.tp)
+
+    async def trim() -> None:
+        await snapshotter.trim(tp.partition for tp in app.consumer.assignment())
+
+    topic = app.topic(settings.namespace, value_serializer="raw")
+    app.agent(topic, name=GROUP)(hand_in)
+    app.task(snapshotter.run)
+    app.timer(TRIM_SECONDS)(trim)
+    return app
+
+
+def __getattr__(name: str) -> faust.App:
+    """Make `app` when Faust asks for it, from the environment's settings."""
+    if name == "app":
+        return create_app(Settings.from_env())
+    raise AttributeError(name)

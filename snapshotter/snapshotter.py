@@ -1,0 +1,112 @@
+"""The snapshotter: batches slices of the log into the archive, each once."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from redis.asyncio import Redis
+
+from checkpoint.events import connection, watermark
+from checkpoint.events.entry import decode_all
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.errors import ArchiveUnavailable
+from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.slices import Slice
+
+from .archive import Archive, Chapter
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+ENTRIES_PER_COMMIT = 20_000
+"""How much one transaction takes at most: many small slices share a commit, large ones do not."""
+
+
+class _Pending(NamedTuple):
+    part: Slice
+    settle: Callable[[bool], None]
+
+
+class Snapshotter:
+    """Stores slices of all partitions in shared transactions and publishes the watermarks."""
+
+    def __init__(self, client: "Redis", archive: Archive, namespace: str, margin_ms: int) -> None:
+        """Take a client of the log's Redis, the archive, and how long entries stay in the log."""
+        self._client = client
+        self._archive = archive
+        self._namespace = namespace
+        self._margin_ms = margin_ms
+        self._queue: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=64)
+
+    async def position(self, partition: int) -> EntryId:
+        """Return the last entry id that the archive has of a partition, and publish it."""
+        positions = await self._patiently(self._archive.positions)
+        position = positions[partition]
+        await self._publish(partition, position)
+        return position
+
+    async def put(self, part: Slice, settle: Callable[[bool], None]) -> None:
+        """Hand in a slice; waits while many are pending.
+
+        `settle` is told at last if the slice is committed, or if entries before it are missing,
+        and nothing was stored.
+        """
+        await self._queue.put(_Pending(part, settle))
+
+    async def run(self) -> None:
+        """Store what is handed in, for ever: all that is pending shares a transaction."""
+        while True:
+            batch = [await self._queue.get()]
+            entries = len(batch[0].part.entries)
+            while entries < ENTRIES_PER_COMMIT and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+                entries += len(batch[-1].part.entries)
+            await self._store(batch)
+
+    async def trim(self, partitions: Iterable[int]) -> int:
+        """Drop from the log what view and archive both have; return how many entries."""
+        return sum(
+            [
+                await connection.run_async(
+                    self._client, watermark.trim(self._keys(number), self._margin_ms)
+                )
+                for number in partitions
+            ]
+        )
+
+    async def _store(self, batch: list[_Pending]) -> None:
+        chapters = [_chapter(pending.part) for pending in batch]
+        positions = await self._patiently(lambda: self._archive.store(chapters))
+        for part, settle in batch:
+            settle(positions[part.partition] >= part.last)
+        for partition in {chapter.partition for chapter in chapters}:
+            await self._publish(partition, positions[partition])
+
+    async def _publish(self, partition: int, position: EntryId) -> None:
+        if position.ms:
+            await connection.run_async(
+                self._client, watermark.publish(self._keys(partition), position)
+            )
+
+    async def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the archive in a thread, again and again while it is away: the log waits."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await asyncio.to_thread(ask)
+            except ArchiveUnavailable as error:
+                log.warning("The archive is away, trying again in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _keys(self, partition: int) -> PartitionKeys:
+        return PartitionKeys(self._namespace, partition)
+
+
+def _chapter(part: Slice) -> Chapter:
+    entries, dead = decode_all(part.entries)
+    return Chapter(part.partition, part.after, part.last, entries, dead)

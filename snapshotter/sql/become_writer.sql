@@ -1,0 +1,1 @@
+SET ROLE checkpoint_writer

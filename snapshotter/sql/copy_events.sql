@@ -1,0 +1,2 @@
+COPY event (partition, ms, seq, job, incarnation_ms, incarnation_seq, version, at, event)
+FROM STDIN (FORMAT BINARY)

@@ -1,0 +1,25 @@
+-- Append-only by grant: the writer may add events but never change or remove one. Where the user
+-- may not create roles, an administrator does, and runs this again through `checkpoint migrate`.
+DO $$
+DECLARE
+    path text := current_setting('checkpoint.namespace');
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['checkpoint_writer', 'checkpoint_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+                EXECUTE format('GRANT %I TO CURRENT_USER', role);
+            EXCEPTION
+                WHEN insufficient_privilege THEN RETURN;
+                WHEN duplicate_object OR unique_violation THEN NULL;
+            END;
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', path, role);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', path, role);
+    END LOOP;
+    GRANT INSERT ON event, dead_letter, log, position TO checkpoint_writer;
+    GRANT UPDATE ON position TO checkpoint_writer;
+    GRANT UPDATE, DELETE ON dead_letter TO checkpoint_writer;
+END
+$$;

@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s AND pg_has_role(rolname, 'MEMBER'))

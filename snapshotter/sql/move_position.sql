@@ -1,0 +1,3 @@
+UPDATE position
+SET ms = %s, seq = %s
+WHERE partition = %s

@@ -1,0 +1,2 @@
+SELECT partition, ms, seq
+FROM position

@@ -1,0 +1,3 @@
+INSERT INTO log (id, partitions)
+VALUES (%s, %s)
+ON CONFLICT DO NOTHING
