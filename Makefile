@@ -1,0 +1,40 @@
+# `make` lists the targets.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types wheel clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make the virtual environment, with everything in it
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: install ## Edit a video, kill the editor in the middle, resume (VIDEO=path for your own)
+	$(BIN)/python -m examples.video_editor.demo $(VIDEO)
+
+test: install check ## Check and run every test
+	$(BIN)/python -m pytest
+
+check: install lint types ## Lint, format and types
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy cannot follow the hook of an editable install, so it reads an installed copy
+types: install
+	rm -rf build/typed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typed .
+	cd build/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p checkpoint
+
+clean: ## Remove what these targets made
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,71 @@
+"""Running a worker: the log is found or created, then Faust runs the projector or snapshotter."""
+
+import importlib
+import logging
+import socket
+import time
+from typing import Any
+
+from faust import Worker
+
+from checkpoint.events.errors import ArchiveUnavailable, LogNotReady, LogUnavailable
+from checkpoint.events.keys import members
+from checkpoint.events.settings import Settings
+from checkpoint.events.steps import Steps, command
+
+from .core import Core
+from .servers import Servers
+
+KINDS = ("projector", "snapshotter")
+PATIENCE_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
+    """Run a worker until SIGINT or SIGTERM; prints `ready` once it knows its partitions.
+
+    Servers that are away are waited for. Raises InvalidSettings, PartitionCountMismatch,
+    ArchiveNotConfigured or SchemaTooNew at once: waiting would not help.
+    """
+    app = importlib.import_module(f"checkpoint.{kind}.app").create_app(settings)
+
+    async def tell(_: Any, assigned: set[Any], **__: Any) -> None:
+        numbers = ", ".join(str(tp.partition) for tp in sorted(assigned))
+        print(f"ready: {kind} has partitions {numbers or 'none'}", flush=True)  # noqa: T201
+
+    app.on_partitions_assigned.connect(tell, weak=False)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
+    _wait_for_log(settings)
+    worker = Worker(app, loglevel=loglevel, quiet=True)
+    worker.spinner = None  # it hides the cursor, even of a file
+    worker.execute_from_commandline()
+
+
+def is_alive(kind: str, settings: Settings) -> bool:
+    """Say whether a worker of that kind on this host had a heartbeat lately."""
+    servers = Servers(settings)
+    try:
+        return servers.run(_has_member(settings.namespace, kind, socket.gethostname()))
+    finally:
+        servers.close()
+
+
+def _has_member(namespace: str, kind: str, host: str) -> Steps[bool]:
+    seconds, _ = yield from command("TIME")
+    live = yield from command(
+        "ZRANGEBYSCORE", members(namespace, kind), int(seconds) * 1000, "+inf"
+    )
+    return any(member.decode().startswith(f"{host}:") for member in live)
+
+
+def _wait_for_log(settings: Settings) -> None:
+    servers = Servers(settings)
+    while True:
+        try:
+            servers.run(Core(settings).open())
+        except (LogUnavailable, LogNotReady, ArchiveUnavailable) as error:
+            log.warning("Waiting for the log: %s", error)
+            time.sleep(PATIENCE_SECONDS)
+        else:
+            return servers.close()
