@@ -20,6 +20,16 @@ class _Tag(msgspec.Struct):
 
 _tag_decoder = msgspec.json.Decoder(_Tag)
 
+_UNREADABLE = (
+    msgspec.MsgspecError,
+    RecursionError,
+    # what an upcaster may stumble over in a document that only looks like an old event
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
+
 
 def encode(event: AnyEvent) -> bytes:
     """Write an event as the JSON that the log keeps."""
@@ -42,5 +52,5 @@ def _upcast(encoded: bytes, upcasters: Mapping[str, Upcaster], first: Exception)
         while (tag := old.get("type")) in upcasters:
             old = upcasters[str(tag)](old)
         return _decoder.decode(_encoder.encode(old))
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise UndecodableEntry(f"Not an event that this version can read: {error}") from error

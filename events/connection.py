@@ -125,6 +125,10 @@ def translated() -> Iterator[None]:
 def _valid(url: str) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
+    except ValueError:
+        # the driver's own words may repeat a part of the password
         scheme = url.partition("://")[0] if "://" in url else "…"
-        raise InvalidSettings(f"REDIS_URL ({scheme}://…) cannot be used: {error}") from error
+        raise InvalidSettings(
+            f"REDIS_URL ({scheme}://…) cannot be used: its host, port, database or options cannot "
+            "be read"
+        ) from None

@@ -30,9 +30,8 @@ class JobKeys(NamedTuple):
     """The keys of one job, in the order in which scripts take them; all expire together."""
 
     head: str
-    """Hash: incarnation, version, last entry, expiry, claim."""
-    entries: str
-    """Hash: version -> entry id and request key, of the entries that the view may not have."""
+    """Hash: incarnation, version, expiry, claim; and the index: version -> entry id and request
+    key, of the entries that the view may not have."""
     view: str
     """Hash: the job's latest state, written by the projector."""
     requests: str
@@ -73,6 +72,4 @@ class PartitionKeys(NamedTuple):
     def job(self, job: str) -> JobKeys:
         """Name the keys of one job of this partition."""
         tag = self.tag
-        return JobKeys(
-            f"{tag}:head:{job}", f"{tag}:index:{job}", f"{tag}:view:{job}", f"{tag}:requests:{job}"
-        )
+        return JobKeys(f"{tag}:head:{job}", f"{tag}:view:{job}", f"{tag}:requests:{job}")

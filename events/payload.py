@@ -48,7 +48,7 @@ def decode(raw: bytes | msgspec.Raw, type: Any = None) -> Any:  # noqa: A002 - m
     """Read data back, as plain values or as `type`; CheckpointError if it is not of that type."""
     try:
         return msgspec.json.decode(raw, type=Any if type is None else type)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"The stored data is not a {type!r}: {error}") from error
 
 

@@ -119,21 +119,20 @@ class Producer(base.Producer):
         return True
 
     async def partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has, creating it where the app may and must."""
-        declared = declared_partitions(self.app, topic)
+        """Return how many partitions a topic has, creating it if it is missing and that is allowed.
 
-        async def ask() -> int | None:
-            found = await self._topics.partitions(topic)
-            if found is None and self.app.conf.topic_allow_declare:
-                await self._topics.declare(topic, declared or self.app.conf.topic_partitions)
-            return found or await self._topics.partitions(topic)
-
-        found = await self._persist(ask)
-        if found is None:
+        It gets the number that the app declares for it, or else `topic_partitions`. Raises
+        LogUnavailable, and InvalidSettings where the app's `topic_allow_declare` is off.
+        """
+        found = await self._persist(partial(self._topics.partitions, topic))
+        if found is not None:
+            return found
+        if not self.app.conf.topic_allow_declare:
             raise InvalidSettings(
                 f"Topic {topic!r} does not exist, and topic_allow_declare is off: create it first"
             )
-        return found
+        wanted = declared_partitions(self.app, topic) or self.app.conf.topic_partitions
+        return await self._persist(partial(self._topics.create, topic, wanted))
 
     async def _choose(self, topic: str, key: bytes | None, partition: int | None) -> int:
         partitions = self._topics.known(topic) or await self.partitions(topic)
@@ -193,6 +192,8 @@ class Producer(base.Producer):
 
 def declared_partitions(app: AppT, topic: str) -> int | None:
     """Return the partition count that the app itself declares for a topic, if it does."""
+    if topic.startswith(app.conf.reply_to_prefix):
+        return 1  # Faust declares it so, and an answer may come before the declaration
     channels = [*app.topics, *(agent.channel for agent in app.agents.values())]
     named = (one for one in channels if topic in getattr(one, "topics", ()))
     return next((one.partitions for one in named if one.partitions), None)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 ACKS = ("log", "synced", "durable")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 MILLISECOND, CENTURY = 0.001, 100 * 365 * 86400.0
-LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
+LIBPQVARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Settings:
             env = {**running, **{name: value for name, value in env.items() if value}}
         values = {
             name: _read(env, variable, parse)
-            for name, (variable, parse) in _VARIABLES.items()
+            for name, (variable, parse) in VARIABLES.items()
             if env.get(variable)
         }
         return cls(redis_url=_redis_url(env), postgres_url=_postgres_url(env), **values)
@@ -93,7 +93,7 @@ def _ack(text: str) -> str:
     return text
 
 
-_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
+VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "namespace": ("CHECKPOINT_NAMESPACE", check_namespace),
     "partitions": ("CHECKPOINT_PARTITIONS", _integer(1, 1024)),
     "ttl": ("CHECKPOINT_TTL", _seconds),
@@ -109,7 +109,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 def _redis_url(env: Mapping[str, str]) -> str:
     if url := env.get("REDIS_URL"):
-        if urlsplit(url).scheme not in REDIS_SCHEMES:
+        if _scheme("REDIS_URL", url) not in REDIS_SCHEMES:
             raise InvalidSettings("REDIS_URL must begin with redis://, rediss:// or unix://")
         return url
     host = env.get("REDIS_HOST") or "localhost"
@@ -118,9 +118,24 @@ def _redis_url(env: Mapping[str, str]) -> str:
     return f"redis://{f'[{host}]' if ':' in host else host}:{port}/{db}"
 
 
+def _scheme(variable: str, url: str) -> str:
+    """Return a URL's scheme. What is wrong with a URL is not repeated: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        # libpq has URLs of several hosts and ports, which only it can read
+        if parts.scheme in REDIS_SCHEMES and parts.port == 0:
+            raise ValueError
+    except ValueError:
+        raise InvalidSettings(
+            f"{variable} cannot be used: its host or port cannot be read. A password's special "
+            "characters are written percent-encoded in a URL"
+        ) from None
+    return parts.scheme
+
+
 def _postgres_url(env: Mapping[str, str]) -> str | None:
     if url := env.get("POSTGRES_URL"):
-        if "://" in url and urlsplit(url).scheme not in {"postgres", "postgresql"}:
+        if "://" in url and _scheme("POSTGRES_URL", url) not in {"postgres", "postgresql"}:
             raise InvalidSettings("POSTGRES_URL begins with postgresql:// or is a conninfo string")
         return url
-    return "" if any(env.get(name) for name in LIBPQ_VARIABLES) else None
+    return "" if any(env.get(name) for name in LIBPQVARIABLES) else None

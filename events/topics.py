@@ -36,14 +36,21 @@ class Topics:
             self._counts[topic] = int(stored)
         return self._counts.get(topic)
 
+    async def create(self, topic: str, partitions: int) -> int:
+        """Create a topic if it does not exist yet; return how many partitions it has.
+
+        Raises LogUnavailable and InvalidName.
+        """
+        with translated():
+            await self._client.hsetnx(_meta(topic), "partitions", str(partitions))
+        return await self.partitions(topic) or partitions
+
     async def declare(self, topic: str, partitions: int) -> None:
         """Create a topic; one that exists must have as many partitions.
 
         Raises PartitionCountMismatch, LogUnavailable and InvalidName.
         """
-        with translated():
-            await self._client.hsetnx(_meta(topic), "partitions", str(partitions))
-        check_count(topic, await self.partitions(topic), partitions)
+        check_count(topic, await self.create(topic, partitions), partitions)
 
 
 def check_count(topic: str, found: int | None, declared: int | None) -> None:

@@ -36,7 +36,6 @@ class Head(NamedTuple):
 
     incarnation: EntryId
     version: int
-    id: EntryId
     expires_ms: int
     deleted: bool
     token: str
@@ -68,8 +67,8 @@ class JobReading(NamedTuple):
 def read_job(namespace: str, partitions: int, job: str, stage: str = "") -> Call:
     """Ask for a job: its head, its view (of one stage only, if named), its unapplied entries."""
     partition = PartitionKeys(namespace, partition_of(job, partitions))
-    head, index, view, _ = partition.job(job)
-    return Call(READ_JOB, [partition.meta, partition.log, head, index, view], [stage])
+    head, view, _ = partition.job(job)
+    return Call(READ_JOB, [partition.meta, partition.log, head, view], [stage])
 
 
 def parse_job(reply: Sequence[Any]) -> JobReading:
@@ -86,11 +85,10 @@ def parse_job(reply: Sequence[Any]) -> JobReading:
 
 
 def _parse_head(fields: Sequence[bytes | None]) -> Head:
-    incarnation, version, name, expires, ended, token, owner, lease = (x or b"" for x in fields)
+    incarnation, version, expires, ended, token, owner, lease = (x or b"" for x in fields)
     return Head(
         EntryId.parse(incarnation),
         int(version),
-        EntryId.parse(name),
         int(expires),
         bool(ended),
         token.decode(),
@@ -173,8 +171,8 @@ def write_views(
     keys = [partition.position]
     arguments: list[Argument] = [str(start), str(end), INDEX_KEEPS]
     for job, change in changes.items():
-        head, index, view, _ = partition.job(job)
-        keys += (head, index, view)
+        head, view, _ = partition.job(job)
+        keys += (head, view)
         arguments += change.arguments()
     return Call(WRITE_VIEWS, keys, arguments)
 

@@ -10,10 +10,11 @@
 -- KEYS[1]  meta      hash    there is a log only where this exists
 -- KEYS[2]  log       stream  XADD: event, version, incarnation
 -- then for each job:
---   +1     head      hash    incarnation version entry expires ended token owner lease
---   +2     index     hash    version -> "entry-id request-key"; the projector drops what it applied
---   +3     view      hash    only its time to live is touched: a job expires as a whole
---   +4     requests  hash    the caller's own idempotency key -> "entry-id version incarnation"
+--   +1     head      hash    incarnation version expires ended keyed token owner lease, and the
+--                            index: version -> "entry-id request-key"; the projector drops of it
+--                            what it applied
+--   +2     view      hash    only its time to live is touched: a job expires as a whole
+--   +3     requests  hash    the caller's own idempotency key -> "entry-id version incarnation"
 --
 -- ARGV: for each job:
 --   token         of the caller's claim, or ""
@@ -30,149 +31,121 @@
 --     owner       of a claim, or ""
 --     lease       of a claim in ms, or ""
 
-local meta, log = KEYS[1], KEYS[2]
-if redis.call('EXISTS', meta) == 0 then return {'LOGNOTREADY'} end
+local call = redis.call
+local log = KEYS[2]
+if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function read_head(key)
-  local f = redis.call('HMGET', key, 'incarnation', 'version', 'expires', 'ended', 'token', 'lease', 'owner')
-  local lives = f[1] and not f[4] and tonumber(f[3]) > now
-  return {
-    lives = lives,
-    incarnation = lives and f[1] or '',
-    version = lives and tonumber(f[2]) or 0,
-    token = lives and f[5] or '',
-    lease = lives and tonumber(f[6] or 0) or 0,
-    owner = f[7] or '',
-    last_version = tonumber(f[2] or 0),
-    last_incarnation = f[1] or '',
-  }
+local function read_job(head, view, requests)
+  local f = call('HMGET', head, 'incarnation', 'version', 'expires', 'ended', 'keyed', 'token', 'owner', 'lease')
+  local job = {head = head, view = view, requests = requests, events = {}, last = tonumber(f[2] or 0), life = f[1] or ''}
+  if f[1] and not f[4] and tonumber(f[3]) > now then
+    job.lives, job.incarnation, job.version, job.keyed = true, f[1], job.last, f[5]
+    if f[6] and tonumber(f[8]) > now then job.token, job.owner, job.lease = f[6], f[7], tonumber(f[8]) end
+  else
+    job.lives, job.incarnation, job.version = false, '', 0
+  end
+  return job
 end
 
 local function repeated(job, key, scope)
-  if scope == 'job' then
-    return redis.call('HGET', job.requests, key)
-  elseif scope == 'retry' then
-    local version = job.head.last_version
-    local known = redis.call('HGET', job.index, version)
-    while known do
-      local id = string.match(known, '^%S+')
-      if string.sub(known, #id + 2) == key then
-        return id .. ' ' .. version .. ' ' .. job.head.last_incarnation
-      end
-      version = version - 1
-      known = redis.call('HGET', job.index, version)
-    end
+  if scope == 'job' then return call('HGET', job.requests, key) end
+  local version = job.last
+  local known = call('HGET', job.head, version)
+  while known do
+    local id = string.match(known, '^%S+')
+    if string.sub(known, #id + 2) == key then return id .. ' ' .. version .. ' ' .. job.life end
+    version = version - 1
+    known = call('HGET', job.head, version)
   end
   return false
 end
 
-local function refusal(number, job)
-  local head = job.head
-  local held = head.token ~= '' and head.lease > now
-  if job.token ~= '' then
-    if head.token ~= job.token or not held then return {'STALECLAIM', number, held and head.token or ''} end
-  elseif held and job.kind ~= 'steal' then
-    return {'JOBCLAIMED', number, head.owner, head.lease - now}
+local function refusal(number, job, kind, token, expected, incarnation)
+  if token ~= '' then
+    if token ~= job.token then return {'STALECLAIM', number, job.token or ''} end
+  elseif job.token and kind ~= 'steal' then
+    return {'JOBCLAIMED', number, job.owner, job.lease - now}
   end
-  if job.kind == 'delete' and not head.lives then return {'ENDED', number, ''} end
-  if job.incarnation ~= '' and job.incarnation ~= head.incarnation then
-    return {'ENDED', number, head.incarnation}
-  end
-  if job.expected ~= '' and tonumber(job.expected) ~= head.version then
-    return {'VERSION', number, head.version}
-  end
+  if kind == 'delete' and not job.lives then return {'ENDED', number, ''} end
+  if incarnation ~= '' and incarnation ~= job.incarnation then return {'ENDED', number, job.incarnation} end
+  if expected ~= '' and tonumber(expected) ~= job.version then return {'VERSION', number, job.version} end
 end
 
 local jobs, at = {}, 0
-local function argument()
-  at = at + 1
-  return ARGV[at]
-end
-
-local number = 0
-for k = 3, #KEYS, 4 do
-  number = number + 1
-  local job = {head_key = KEYS[k], index = KEYS[k + 1], view = KEYS[k + 2], requests = KEYS[k + 3], events = {}}
-  job.token, job.expected, job.incarnation = argument(), argument(), argument()
-  job.head = read_head(job.head_key)
-  local fresh = 0
-  for n = 1, tonumber(argument()) do
-    local e = {
-      kind = argument(), event = argument(), ttl = tonumber(argument()), key = argument(),
-      scope = argument(), owner = argument(), lease = argument(),
-    }
-    e.answer = repeated(job, e.key, e.scope)
-    if not e.answer then
-      fresh = fresh + 1
-      job.kind = e.kind
-    end
-    job.events[n] = e
+for k = 3, #KEYS, 3 do
+  local job = read_job(KEYS[k], KEYS[k + 1], KEYS[k + 2])
+  local token, expected, incarnation, count = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
+  at = at + 4
+  local fresh
+  for n = 1, count do
+    local scope = ARGV[at + 5]
+    local answer = scope ~= 'call' and repeated(job, ARGV[at + 4], scope)
+    job.events[n] = {at = at, answer = answer}
+    if not answer then fresh = ARGV[at + 1] end
+    at = at + 7
   end
+  local number = #jobs + 1
   jobs[number] = job
-  local refused = fresh > 0 and refusal(number, job)
+  local refused = fresh and refusal(number, job, fresh, token, expected, incarnation)
   if refused then return refused end
 end
 
-local reply = {'OK'}
+local reply, size = {'OK'}, 1
 local function answer(id, version, incarnation, again)
-  local n = #reply
-  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = id, version, incarnation, again
+  reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = id, version, incarnation, again
+  size = size + 4
 end
 
-local function begin_life(job)
-  redis.call('DEL', job.head_key, job.index, job.requests)
-  job.head.lives = true
+local function end_life(job)
+  call('HSET', job.head, 'ended', 'deleted')
+  call('DEL', job.requests)
+  job.lives, job.incarnation, job.version, job.keyed = false, '', 0, nil
 end
 
-local function append(job, e)
-  local head = job.head
-  if not head.lives then begin_life(job) end
-  local version = head.version + 1
-  local id = redis.call('XADD', log, '*', 'event', e.event, 'version', version, 'incarnation', head.incarnation)
-  if version == 1 then head.incarnation = id end
-  head.version, head.entry = version, id
-  head.expires = tonumber(string.match(id, '^%d+')) + e.ttl
-  redis.call('HSET', job.index, version, e.scope == 'job' and id or id .. ' ' .. e.key)
-  if e.scope == 'job' then
-    redis.call('HSET', job.requests, e.key, id .. ' ' .. version .. ' ' .. head.incarnation)
+local function append(job, kind, event, ttl, key, scope, owner, lease)
+  if not job.lives then
+    call('DEL', job.head, job.requests)
+    job.lives = true
   end
-  answer(id, version, head.incarnation, 0)
-end
-
-local function effect(job, e)
-  local head = job.head
-  if e.kind == 'delete' then
-    redis.call('HSET', job.head_key, 'ended', 'deleted')
-    redis.call('DEL', job.requests)
-    head.lives, head.incarnation, head.version = false, '', 0
-  elseif e.kind == 'claim' or e.kind == 'steal' then
-    redis.call('HSET', job.head_key, 'token', head.entry, 'owner', e.owner, 'lease', now + tonumber(e.lease))
-  elseif e.kind == 'release' then
-    redis.call('HDEL', job.head_key, 'token', 'owner', 'lease')
+  local version = job.version + 1
+  local id = call('XADD', log, '*', 'event', event, 'version', version, 'incarnation', job.incarnation)
+  if version == 1 then job.incarnation = id end
+  job.version = version
+  job.expires = tonumber(string.match(id, '^%d+')) + ttl
+  call('HSET', job.head, 'incarnation', job.incarnation, 'version', version, 'expires', job.expires,
+    version, scope == 'job' and id or id .. ' ' .. key)
+  if scope == 'job' then
+    call('HSET', job.requests, key, id .. ' ' .. version .. ' ' .. job.incarnation)
+    call('HSET', job.head, 'keyed', 1)
+    job.keyed = true
+  end
+  answer(id, version, job.incarnation, 0)
+  if kind == 'claim' or kind == 'steal' then
+    call('HSET', job.head, 'token', id, 'owner', owner, 'lease', now + lease)
+  elseif kind == 'release' then
+    call('HDEL', job.head, 'token', 'owner', 'lease')
+  elseif kind == 'delete' then
+    end_life(job)
   end
 end
 
 for _, job in ipairs(jobs) do
-  local head, last = job.head, nil
   for _, e in ipairs(job.events) do
+    local a = e.at
     if e.answer then
       local id, version, incarnation = string.match(e.answer, '^(%S+) (%d+) (%S+)$')
       answer(id, tonumber(version), incarnation, 1)
     else
-      append(job, e)
-      redis.call('HSET', job.head_key, 'incarnation', head.incarnation, 'version', head.version,
-        'entry', head.entry, 'expires', head.expires)
-      if e.kind ~= 'append' then effect(job, e) end
-      last = head.expires
+      append(job, ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
     end
   end
-  if last then
-    for _, key in ipairs({job.head_key, job.index, job.view, job.requests}) do
-      redis.call('PEXPIREAT', key, last)
-    end
+  if job.expires then
+    call('PEXPIREAT', job.head, job.expires)
+    call('PEXPIREAT', job.view, job.expires)
+    if job.keyed then call('PEXPIREAT', job.requests, job.expires) end
   end
 end
 return reply

@@ -5,9 +5,8 @@
 --
 -- KEYS[1]  meta   hash    there is a log only where this exists
 -- KEYS[2]  log    stream
--- KEYS[3]  head   hash    empty reply where the job has none
--- KEYS[4]  index  hash    version -> "entry-id request-key"
--- KEYS[5]  view   hash    incarnation version state stage:<name>
+-- KEYS[3]  head   hash    empty reply where the job has none; version -> "entry-id request-key"
+-- KEYS[4]  view   hash    incarnation version state stage:<name>
 -- ARGV[1]  stage  of which alone the view's event is wanted, or "" for all
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
@@ -15,26 +14,26 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local head = redis.call('HMGET', KEYS[3], 'incarnation', 'version', 'entry', 'expires', 'ended', 'token', 'owner', 'lease')
+local head = redis.call('HMGET', KEYS[3], 'incarnation', 'version', 'expires', 'ended', 'token', 'owner', 'lease')
 if not head[1] then return {'OK', now, {}, {}, {}} end
 
 local view, applied = {}, 0
-local seen = redis.call('HMGET', KEYS[5], 'incarnation', 'version')
+local seen = redis.call('HMGET', KEYS[4], 'incarnation', 'version')
 if seen[1] == head[1] then
   applied = tonumber(seen[2])
   if ARGV[1] == '' then
-    view = redis.call('HGETALL', KEYS[5])
+    view = redis.call('HGETALL', KEYS[4])
   else
     local field = 'stage:' .. ARGV[1]
-    local values = redis.call('HMGET', KEYS[5], 'state', field)
+    local values = redis.call('HMGET', KEYS[4], 'state', field)
     view = {'state', values[1], field, values[2]}
   end
 end
 
 local entries = {}
 for version = applied + 1, tonumber(head[2]) do
-  local known = redis.call('HGET', KEYS[4], version)
-  local entry = known and redis.call('XRANGE', KEYS[2], string.match(known, '^%S+'), string.match(known, '^%S+'))
+  local id = string.match(redis.call('HGET', KEYS[3], version) or '', '^%S+')
+  local entry = id and redis.call('XRANGE', KEYS[2], id, id)
   if not entry or not entry[1] then break end
   entries[#entries + 1] = entry[1]
 end

@@ -5,9 +5,9 @@
 --
 -- KEYS[1]  position  string  entry id of the last entry applied
 -- then for each job:
---   +1     head      hash    read only
---   +2     index     hash    what the view has by now is dropped, but for the last KEEP versions
---   +3     view      hash    incarnation version state stage:<name>
+--   +1     head      hash    of its index, what the view has by now is dropped, but for the last
+--                            KEEP versions
+--   +2     view      hash    incarnation version state stage:<name>
 --
 -- ARGV[1]  from      the position that the slice follows
 -- ARGV[2]  to        the slice's last entry id
@@ -33,20 +33,20 @@ local function arguments()
   return {unpack(ARGV, at - count + 1, at)}
 end
 
-local function drop_applied(index, view, version, anew)
+local function drop_applied(head, view, version, anew)
   local before = anew and 0 or tonumber(redis.call('HGET', view, 'version') or 0)
   for done = math.max(1, before - keep + 1), version - keep do
-    redis.call('HDEL', index, done)
+    redis.call('HDEL', head, done)
   end
 end
 
-for k = 2, #KEYS, 3 do
-  local head, index, view = KEYS[k], KEYS[k + 1], KEYS[k + 2]
+for k = 2, #KEYS, 2 do
+  local head, view = KEYS[k], KEYS[k + 1]
   local incarnation, version, expires = argument(), tonumber(argument()), argument()
   local anew = argument() == '1'
   local gone, set = arguments(), arguments()
   local lives = redis.call('HGET', head, 'incarnation') == incarnation
-  if lives then drop_applied(index, view, version, anew) end
+  if lives then drop_applied(head, view, version, anew) end
   if anew then redis.call('DEL', view) end
   if #gone > 0 then redis.call('HDEL', view, unpack(gone)) end
   if #set > 0 then
