@@ -100,6 +100,23 @@ def show(job: str, *, as_json: bool) -> None:
 
 @main.command()
 @click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@reported
+def history(job: str, *, as_json: bool) -> None:
+    """List every event of a job on record, oldest first."""
+    with CheckpointManager() as manager:
+        events = manager.get_job_history(job)
+    if as_json:
+        click.echo(json.dumps(events, default=str, indent=2))
+        return
+    for one in events:
+        event = one["event"]
+        what = event.get("stage") or event.get("owner") or ""
+        click.echo(f"{one['at']:%F %T} UTC  v{one['version']:<4} {event['type']:16} {what}")
+
+
+@main.command()
+@click.argument("job")
 @reported
 def delete(job: str) -> None:
     """Forget a job's checkpoints; its id begins a new life."""
