@@ -1,6 +1,7 @@
 """Checkpoint and resume for pipelines: complete a stage, crash, go on after it."""
 
 from .async_manager import AsyncCheckpointManager
+from .claimed_job import AsyncClaimedJob, ClaimedJob
 from .events.append import Appended
 from .events.errors import (
     ArchiveNotConfigured,
@@ -37,8 +38,10 @@ __all__ = [
     "ArchiveNotConfigured",
     "ArchiveUnavailable",
     "AsyncCheckpointManager",
+    "AsyncClaimedJob",
     "CheckpointError",
     "CheckpointManager",
+    "ClaimedJob",
     "ExtraMissing",
     "FolderInUse",
     "IncarnationEnded",

@@ -1,5 +1,6 @@
 """AsyncCheckpointManager: what a pipeline talks to, in asyncio code."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
@@ -14,6 +15,8 @@ from checkpoint.query.progress import JobProgress
 from checkpoint.query.replay import HistoryEvent
 from checkpoint.query.resume import ResumePoint
 
+from .claim import Claim, release, renew, take, this_process
+from .claimed_job import AsyncClaimedJob
 from .core import Core, StageData, noted
 from .servers import AsyncServers
 
@@ -35,9 +38,7 @@ class AsyncCheckpointManager:
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
-        other = copy(self)
-        other._core = replace(self._core, pipeline=pipeline)  # noqa: SLF001 - of its own class
-        return other
+        return self._with(replace(self._core, pipeline=pipeline))
 
     async def save(
         self,
@@ -112,9 +113,40 @@ class AsyncCheckpointManager:
             raise
         await self.save(job_id, stage, data, ack=ack)
 
+    @asynccontextmanager
+    async def claim(
+        self,
+        job_id: str,
+        owner: str | None = None,
+        *,
+        lease: float = 30.0,
+        wait: float = 0.0,
+        take_over: bool = False,
+    ) -> AsyncIterator[AsyncClaimedJob]:
+        """Hold a job while the block runs: see CheckpointManager.claim."""
+        claim = Claim(job_id, owner or this_process(), lease, wait, take_over)
+        core = await self._servers.run(take(self._core, claim))
+        job = AsyncClaimedJob(self._with(core), claim, core.token)
+        renewer = asyncio.create_task(job.keep_renewing(), name=f"lease of {job_id}")
+        try:
+            yield job
+        finally:
+            renewer.cancel()
+            await asyncio.wait([renewer])
+            await self._servers.run(release(core, claim))
+
+    async def renew(self, claim: Claim) -> None:
+        """Make the lease of this manager's claim run anew; StaleClaim if the claim is over."""
+        await self._servers.run(renew(self._core, claim))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._servers.close()
+
+    def _with(self, core: Core) -> Self:
+        other = copy(self)
+        other._core = core  # noqa: SLF001 - of its own class
+        return other
 
     async def __aenter__(self) -> Self:
         """Return the manager itself."""

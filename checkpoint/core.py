@@ -53,6 +53,8 @@ class Core:
 
     settings: Settings
     pipeline: Pipeline = OPEN
+    token: str = ""
+    """Of the claim under which events are appended, or "" for none."""
     log: Log | None = field(default=None, init=False)
 
     def save_many(
@@ -71,14 +73,15 @@ class Core:
                     stage=self.pipeline.check(stage),
                     pipeline=self.pipeline.name,
                     data=payload.encode(data, self.settings.max_payload),
-                    ttl_ms=self._ttl_ms,
+                    ttl_ms=self.ttl_ms,
                 ),
                 key=None if key is None else check_name("key", key),
                 expected_version=expected_version,
+                token=self.token,
             )
             for job, stage, data in items
         ]
-        return (yield from self._append(requests, ack))
+        return (yield from self.append(requests, ack))
 
     def fail(self, job: str, stage: str, error: BaseException) -> Steps[Appended]:
         """Append that an attempt at a stage failed."""
@@ -88,15 +91,15 @@ class Core:
             pipeline=self.pipeline.name,
             error=type(error).__name__,
             message=_storable(str(error))[:MESSAGE_CHARACTERS],
-            ttl_ms=self._ttl_ms,
+            ttl_ms=self.ttl_ms,
         )
-        return (yield from self._append([Request(failed)], "log"))[0]
+        return (yield from self.append([Request(failed, token=self.token)], "log"))[0]
 
     def delete(self, job: str) -> Steps[bool]:
         """End the job's incarnation; False where it has no live one."""
-        deleted = JobDeleted(job=check_name("job", job), ttl_ms=self._ttl_ms)
+        deleted = JobDeleted(job=check_name("job", job), ttl_ms=self.ttl_ms)
         try:
-            yield from self._append([Request(deleted, kind="delete")], None)
+            yield from self.append([Request(deleted, kind="delete", token=self.token)], None)
         except IncarnationEnded:
             return False
         return True
@@ -156,7 +159,8 @@ class Core:
         return self.log
 
     @property
-    def _ttl_ms(self) -> int:
+    def ttl_ms(self) -> int:
+        """How long a job lives after an event, in milliseconds."""
         return max(1, round(self.settings.ttl * 1000))
 
     def _deadline(self) -> float:
@@ -178,7 +182,8 @@ class Core:
             raise
         return Place(self.settings.namespace, log.partitions, has_archive)
 
-    def _append(self, requests: Sequence[Request], ack: str | None) -> Steps[list[Appended]]:
+    def append(self, requests: Sequence[Request], ack: str | None) -> Steps[list[Appended]]:
+        """Append events and wait for `ack`; the results come in the order of the requests."""
         wanted = self.settings.ack if ack is None else ack
         if wanted not in ACKS:
             raise InvalidSettings(f"ack={wanted!r}: it is one of {', '.join(ACKS)}")
@@ -248,7 +253,8 @@ def _wait_for(watermark: str, job: str, entry: EntryId, deadline: float) -> Step
             return
     raise NotDurableYet(
         f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in time: "
-        "see that a snapshotter runs, and wait again with wait_until_durable"
+        "see that a snapshotter runs, and wait again with wait_until_durable",
+        entry_id=str(entry),
     )
 
 

@@ -1,5 +1,6 @@
 """CheckpointManager: what a pipeline talks to, in blocking code."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -14,6 +15,8 @@ from checkpoint.query.progress import JobProgress
 from checkpoint.query.replay import HistoryEvent
 from checkpoint.query.resume import ResumePoint
 
+from .claim import Claim, release, renew, take, this_process
+from .claimed_job import ClaimedJob
 from .core import Core, StageData, noted
 from .servers import Servers
 
@@ -40,9 +43,7 @@ class CheckpointManager:
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
-        other = copy(self)
-        other._core = replace(self._core, pipeline=pipeline)  # noqa: SLF001 - of its own class
-        return other
+        return self._with(replace(self._core, pipeline=pipeline))
 
     def save(
         self,
@@ -127,9 +128,47 @@ class CheckpointManager:
             raise
         self.save(job_id, stage, data, ack=ack)
 
+    @contextmanager
+    def claim(
+        self,
+        job_id: str,
+        owner: str | None = None,
+        *,
+        lease: float = 30.0,
+        wait: float = 0.0,
+        take_over: bool = False,
+    ) -> Iterator[ClaimedJob]:
+        """Hold a job while the block runs: nobody else can append to it.
+
+        `lease` is how many seconds the claim outlives this process; it renews itself while the
+        block runs. If another worker holds the job, waits up to `wait` seconds, then JobClaimed;
+        with `take_over` that worker's claim is ended instead, and all it appends from then on is
+        refused with StaleClaim. `owner` is for people: by default host and process.
+        """
+        claim = Claim(job_id, owner or this_process(), lease, wait, take_over)
+        core = self._servers.run(take(self._core, claim))
+        job = ClaimedJob(self._with(core), claim, core.token)
+        renewer = threading.Thread(target=job.keep_renewing, name=f"lease of {job_id}", daemon=True)
+        renewer.start()
+        try:
+            yield job
+        finally:
+            job.stop()
+            renewer.join()
+            self._servers.run(release(core, claim))
+
+    def renew(self, claim: Claim) -> None:
+        """Make the lease of this manager's claim run anew; StaleClaim if the claim is over."""
+        self._servers.run(renew(self._core, claim))
+
     def close(self) -> None:
         """Close the connections."""
         self._servers.close()
+
+    def _with(self, core: Core) -> Self:
+        other = copy(self)
+        other._core = core  # noqa: SLF001 - of its own class
+        return other
 
     def __enter__(self) -> Self:
         """Return the manager itself."""

@@ -23,6 +23,7 @@ from .keys import PartitionKeys, partition_of
 from .script import Argument, Call, Script
 
 APPEND = Script.load("checkpoint.events", "append")
+RENEW = Script.load("checkpoint.events", "renew")
 
 Kind = Literal["append", "delete", "claim", "steal", "release"]
 
@@ -96,7 +97,8 @@ class Batch(NamedTuple):
     def read(self, reply: Sequence[Any]) -> list[Appended]:
         """Turn the script's reply into where each event stands, or raise what it refused."""
         if reply[0] != b"OK":
-            raise self._refusal(*reply)
+            jobs = list(dict.fromkeys(request.event.job for request in self.requests))
+            raise refusal(jobs, *reply)
         rows = zip(reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
         return [
             Appended(
@@ -105,17 +107,29 @@ class Batch(NamedTuple):
             for request, (name, version, born, again) in zip(self.requests, rows, strict=True)
         ]
 
-    def _refusal(self, code: bytes, number: int = 0, *details: Any) -> CheckpointError:
-        if code == b"LOGNOTREADY":
-            return LogNotReady()
-        job = list(dict.fromkeys(request.event.job for request in self.requests))[number - 1]
-        known = [one.decode() if isinstance(one, bytes) else one for one in details]
-        return _REFUSALS[code](job, *known)
+
+def refusal(
+    jobs: Sequence[str], code: bytes, number: int = 0, *details: bytes | int
+) -> CheckpointError:
+    """Turn what a script refused into the error that says so; jobs are numbered from 1."""
+    if code == b"LOGNOTREADY":
+        return LogNotReady()
+    known = [one.decode() if isinstance(one, bytes) else one for one in details]
+    return _REFUSALS[code](jobs[number - 1], *known)
+
+
+def renew(partition: PartitionKeys, job: str, token: str, lease_ms: int) -> Call:
+    """Make a claim's lease run `lease_ms` from now, unless the claim is over."""
+    return Call(RENEW, [partition.meta, partition.job(job).head], [token, lease_ms])
 
 
 def _job_claimed(job: str, owner: str, left_ms: int) -> CheckpointError:
+    left = left_ms / 1000
     return JobClaimed(
-        f"Job {job!r} is claimed by {owner!r}, whose lease runs {left_ms / 1000:.1f} s more"
+        f"Job {job!r} is claimed by {owner!r}, whose lease runs {left:.1f} s more: wait, or take "
+        "the job over",
+        owner=owner,
+        seconds_left=left,
     )
 
 

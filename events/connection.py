@@ -116,7 +116,10 @@ def translated() -> Iterator[None]:
     except OutOfMemoryError as error:
         raise LogUnavailable("Redis is at its maxmemory and takes no more entries") from error
     except (ConnectionError, TimeoutError) as error:
-        raise LogUnavailable(f"Redis could not be reached, or did not answer: {error}") from error
+        raise LogUnavailable(
+            f"Redis could not be reached, or did not answer ({error}): see that it runs, and that "
+            "REDIS_URL names it; `checkpoint up` runs one here"
+        ) from error
     except (RedisError, OSError) as error:
         raise LogUnavailable(f"Redis refused the operation: {error}") from error
 

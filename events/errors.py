@@ -50,6 +50,14 @@ class StaleClaim(CheckpointError):
 class JobClaimed(CheckpointError):
     """The job is claimed by another worker."""
 
+    def __init__(
+        self, message: str | None = None, *, owner: str = "", seconds_left: float = 0.0
+    ) -> None:
+        """Take who holds the job, and for how many seconds more unless the lease is renewed."""
+        super().__init__(message)
+        self.owner = owner
+        self.seconds_left = seconds_left
+
 
 class LogUnavailable(CheckpointError):
     """Redis could not be reached, or did not answer in time."""
@@ -85,6 +93,11 @@ class NotSynced(CheckpointError):
 
 class NotDurableYet(CheckpointError):
     """The event is in the log, but the archive did not commit it in time."""
+
+    def __init__(self, message: str | None = None, *, entry_id: str = "") -> None:
+        """Take the id of the entry that the archive does not have yet."""
+        super().__init__(message)
+        self.entry_id = entry_id
 
 
 class ServerStartError(CheckpointError):

@@ -1,0 +1,144 @@
+"""A job while this process holds it: the manager's verbs under the claim's token."""
+
+import asyncio
+import threading
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from checkpoint.events.append import Appended
+from checkpoint.events.errors import LogNotReady, LogUnavailable, StaleClaim
+from checkpoint.query.resume import ResumePoint
+
+from .claim import Claim
+
+if TYPE_CHECKING:
+    from .async_manager import AsyncCheckpointManager
+    from .manager import CheckpointManager
+
+RENEWALS_PER_LEASE = 3
+"""A renewal may fail twice before the lease runs out."""
+
+
+class ClaimedJob:
+    """A job that this process holds. Everything it appends is refused once the claim is over."""
+
+    def __init__(self, manager: "CheckpointManager", claim: Claim, token: str) -> None:
+        """Take a manager under the claim's token."""
+        self._manager = manager
+        self._claim = claim
+        self._over = threading.Event()
+        self.token = token
+        """Names the claim: the entry id of the event that made it."""
+
+    @property
+    def job_id(self) -> str:
+        """The job that is held."""
+        return self._claim.job
+
+    @property
+    def is_held(self) -> bool:
+        """Say whether the claim was good when the lease was last renewed."""
+        return not self._over.is_set()
+
+    def save(self, stage: str, data: Any, **options: Any) -> Appended:
+        """Record that a stage is done: see CheckpointManager.save. StaleClaim."""
+        return self._manager.save(self.job_id, stage, data, **options)
+
+    def load(self, stage: str, type: Any = None) -> Any:  # noqa: A002 - as in the manager
+        """Return the data saved with a stage: see CheckpointManager.load."""
+        return self._manager.load(self.job_id, stage, type)
+
+    def is_completed(self, stage: str) -> bool:
+        """Say whether a stage has a live checkpoint."""
+        return self._manager.is_completed(self.job_id, stage)
+
+    def get_resume_point(self) -> ResumePoint | None:
+        """Say where the job goes on; None where it has no live checkpoint."""
+        return self._manager.get_resume_point(self.job_id)
+
+    def atomic_checkpoint(
+        self, stage: str, *, ack: str | None = None
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint. StaleClaim."""
+        return self._manager.atomic_checkpoint(self.job_id, stage, ack=ack)
+
+    def record_failure(self, stage: str, error: BaseException) -> Appended:
+        """Record that an attempt at a stage ended in an exception. StaleClaim."""
+        return self._manager.record_failure(self.job_id, stage, error)
+
+    def delete_checkpoints(self) -> bool:
+        """Forget the job, which ends the claim too. StaleClaim."""
+        return self._manager.delete_job_checkpoints(self.job_id)
+
+    def keep_renewing(self) -> None:
+        """Renew the lease again and again until `stop` is called or the claim is over."""
+        while not self._over.wait(self._claim.lease / RENEWALS_PER_LEASE):
+            try:
+                self._manager.renew(self._claim)
+            except StaleClaim:
+                self._over.set()
+            except (LogUnavailable, LogNotReady):
+                continue
+
+    def stop(self) -> None:
+        """Stop renewing."""
+        self._over.set()
+
+
+class AsyncClaimedJob:
+    """ClaimedJob for asyncio: the same verbs, to be awaited."""
+
+    def __init__(self, manager: "AsyncCheckpointManager", claim: Claim, token: str) -> None:
+        """Take a manager under the claim's token."""
+        self._manager = manager
+        self._claim = claim
+        self.is_held = True
+        """Says whether the claim was good when the lease was last renewed."""
+        self.token = token
+        """Names the claim: the entry id of the event that made it."""
+
+    @property
+    def job_id(self) -> str:
+        """The job that is held."""
+        return self._claim.job
+
+    async def save(self, stage: str, data: Any, **options: Any) -> Appended:
+        """Record that a stage is done: see CheckpointManager.save. StaleClaim."""
+        return await self._manager.save(self.job_id, stage, data, **options)
+
+    async def load(self, stage: str, type: Any = None) -> Any:  # noqa: A002 - as in the manager
+        """Return the data saved with a stage: see CheckpointManager.load."""
+        return await self._manager.load(self.job_id, stage, type)
+
+    async def is_completed(self, stage: str) -> bool:
+        """Say whether a stage has a live checkpoint."""
+        return await self._manager.is_completed(self.job_id, stage)
+
+    async def get_resume_point(self) -> ResumePoint | None:
+        """Say where the job goes on; None where it has no live checkpoint."""
+        return await self._manager.get_resume_point(self.job_id)
+
+    def atomic_checkpoint(
+        self, stage: str, *, ack: str | None = None
+    ) -> AbstractAsyncContextManager[dict[str, Any]]:
+        """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint. StaleClaim."""
+        return self._manager.atomic_checkpoint(self.job_id, stage, ack=ack)
+
+    async def record_failure(self, stage: str, error: BaseException) -> Appended:
+        """Record that an attempt at a stage ended in an exception. StaleClaim."""
+        return await self._manager.record_failure(self.job_id, stage, error)
+
+    async def delete_checkpoints(self) -> bool:
+        """Forget the job, which ends the claim too. StaleClaim."""
+        return await self._manager.delete_job_checkpoints(self.job_id)
+
+    async def keep_renewing(self) -> None:
+        """Renew the lease again and again until cancelled or the claim is over."""
+        while self.is_held:
+            await asyncio.sleep(self._claim.lease / RENEWALS_PER_LEASE)
+            try:
+                await self._manager.renew(self._claim)
+            except StaleClaim:
+                self.is_held = False
+            except (LogUnavailable, LogNotReady):
+                continue
