@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 demo: install ## Edit a video, kill the editor in the middle, resume (VIDEO=path for your own)
-	$(BIN)/python -m examples.video_editor.demo $(VIDEO)
+	$(BIN)/python -m examples.video_editor.demo $(if $(VIDEO),"$(VIDEO)")
 
 test: install check ## Check and run every test
 	$(BIN)/python -m pytest
@@ -34,7 +34,8 @@ lint: install
 types: install
 	rm -rf build/typed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typed .
-	cd build/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p checkpoint
+	cp -R examples build/typed
+	cd build/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p checkpoint -p examples
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Examples: real programs that use `checkpoint`."""

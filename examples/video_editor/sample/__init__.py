@@ -1,0 +1,1 @@
+"""The bundled clip, and the command that made it."""
