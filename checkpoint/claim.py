@@ -15,6 +15,7 @@ from checkpoint.events.append import Request
 from checkpoint.events.errors import CheckpointError, InvalidSettings, JobClaimed
 from checkpoint.events.event import JobClaimed as JobTaken
 from checkpoint.events.event import JobReleased
+from checkpoint.events.freshness import on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Pause, Steps
@@ -80,7 +81,8 @@ def renew(core: Core, claim: Claim) -> Steps[None]:
     """Make the lease run anew; StaleClaim if the claim is over."""
     log = yield from core.open()
     partition = PartitionKeys(core.settings.namespace, partition_of(claim.job, log.partitions))
-    reply = yield append.renew(partition, claim.job, core.token, claim.lease_ms)
+    call = append.renew(partition, claim.job, core.token, claim.lease_ms)
+    reply = yield from on_fresh_log(core.place(log), call)
     if reply[0] != b"OK":
         raise append.refusal([claim.job], *reply)
 

@@ -26,11 +26,12 @@ from checkpoint.events.errors import (
     NotSynced,
 )
 from checkpoint.events.event import JobDeleted, StageCompleted, StageFailed
+from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
 from checkpoint.events.settings import ACKS, Settings
 from checkpoint.events.steps import Pause, Steps, SyncedCall, command
-from checkpoint.query.lookup import Answer, Place, ask_archive, look_up, look_up_past
+from checkpoint.query.lookup import Answer, ask_archive, look_up, look_up_past
 from checkpoint.query.pipeline import OPEN, Pipeline
 from checkpoint.query.progress import JobProgress, job_progress
 from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
@@ -90,7 +91,7 @@ class Core:
             stage=self.pipeline.check(stage),
             pipeline=self.pipeline.name,
             error=type(error).__name__,
-            message=_storable(str(error))[:MESSAGE_CHARACTERS],
+            message=payload.storable(str(error))[:MESSAGE_CHARACTERS],
             ttl_ms=self.ttl_ms,
         )
         return (yield from self.append([Request(failed, token=self.token)], "log"))[0]
@@ -125,7 +126,8 @@ class Core:
         """Derive the job's progress, also of a job that is gone."""
         check_name("job", job)
         place = yield from self._place()
-        answer = yield from (look_up_past(place, job) if place else ask_archive(job))
+        with self._log_may_be_lost():
+            answer = yield from (look_up_past(place, job) if place else ask_archive(job))
         return job_progress(job, answer, self.pipeline)
 
     def history(self, job: str) -> Steps[list[HistoryEvent]]:
@@ -169,18 +171,23 @@ class Core:
     def _answer(self, job: str, stage: str = "") -> Steps[Answer]:
         check_name("job", job)
         place = yield from self._place()
-        return (yield from (look_up(place, job, stage) if place else ask_archive(job)))
+        with self._log_may_be_lost():
+            return (yield from (look_up(place, job, stage) if place else ask_archive(job)))
 
     def _place(self) -> Steps[Place | None]:
         """Say where to look; None where Redis is away and only the archive is left."""
-        has_archive = self.settings.postgres_url is not None
         try:
-            log = yield from self.open()
+            return self.place((yield from self.open()))
         except LogUnavailable:
-            if has_archive:
-                return None
-            raise
-        return Place(self.settings.namespace, log.partitions, has_archive)
+            if self.settings.postgres_url is None:
+                raise
+            return None
+
+    def place(self, log: Log) -> Place:
+        """Say where the log is, and whether it has an archive."""
+        return Place(
+            self.settings.namespace, log.partitions, self.settings.postgres_url is not None
+        )
 
     def append(self, requests: Sequence[Request], ack: str | None) -> Steps[list[Appended]]:
         """Append events and wait for `ack`; the results come in the order of the requests."""
@@ -193,7 +200,7 @@ class Core:
         log = yield from _retried(self.open, deadline)
         found: dict[str, list[Appended]] = {}
         for batch in batches(requests, self.settings.namespace, log.partitions):
-            for one in (yield from self._append_batch(batch, wanted, deadline)):
+            for one in (yield from self._append_batch(self.place(log), batch, wanted, deadline)):
                 found.setdefault(one.job, []).append(one)
         answers = {job: iter(rows) for job, rows in found.items()}
         appended = [next(answers[request.event.job]) for request in requests]
@@ -201,22 +208,30 @@ class Core:
             yield from self.wait_until_durable(appended, deadline)
         return appended
 
-    def _append_batch(self, batch: Batch, ack: str, deadline: float) -> Steps[list[Appended]]:
+    def _append_batch(
+        self, place: Place, batch: Batch, ack: str, deadline: float
+    ) -> Steps[list[Appended]]:
         retries = count()
 
         def attempt() -> Steps[list[Appended]]:
             call = batch.call(retry=next(retries) > 0)
             if ack != "synced":
-                return batch.read((yield call))
+                return batch.read((yield from on_fresh_log(place, call)))
             wait_ms = max(1, int((deadline - monotonic()) * 1000))
-            reply, synced = yield SyncedCall(call, wait_ms)
+            reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
             appended = batch.read(reply)
             if not synced:
                 raise NotSynced
             return appended
 
-        try:
+        with self._log_may_be_lost():
             return (yield from _retried(attempt, deadline))
+
+    @contextmanager
+    def _log_may_be_lost(self) -> Iterator[None]:
+        """Forget which log it is once Redis no longer holds it."""
+        try:
+            yield
         except LogNotReady:
             self.log = None
             raise
@@ -256,8 +271,3 @@ def _wait_for(watermark: str, job: str, entry: EntryId, deadline: float) -> Step
         "see that a snapshotter runs, and wait again with wait_until_durable",
         entry_id=str(entry),
     )
-
-
-def _storable(text: str) -> str:
-    """Replace what Postgres cannot hold in a text."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()

@@ -10,7 +10,7 @@ from weakref import finalize
 from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
-from checkpoint.events.steps import AskArchive, Command, Pause, Step, Steps, SyncedCall
+from checkpoint.events.steps import AskArchive, Command, LoadScript, Pause, Step, Steps, SyncedCall
 
 if TYPE_CHECKING:
     from checkpoint.snapshotter.archive import Archive
@@ -56,6 +56,8 @@ class Servers:
                 return self._redis.execute(self._client, *words)
             case SyncedCall(call, timeout_ms):
                 return self._redis.run_synced(self._client, call, timeout_ms)
+            case LoadScript(script):
+                return self._redis.load(self._client, script)
             case AskArchive(question):
                 return question(self._archive.get())
             case Pause(seconds):
@@ -101,6 +103,8 @@ class AsyncServers:
                 return await self._redis.execute_async(self._client, *words)
             case SyncedCall(call, timeout_ms):
                 return await self._redis.run_synced_async(self._client, call, timeout_ms)
+            case LoadScript(script):
+                return await self._redis.load_async(self._client, script)
             case AskArchive(question):
                 return await asyncio.to_thread(lambda: question(self._archive.get()))
             case Pause(seconds):

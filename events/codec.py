@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from .errors import UndecodableEntry
+from . import payload
+from .errors import InvalidPayload, UndecodableEntry
 from .event import UPCASTERS, AnyEvent
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -22,6 +23,7 @@ _tag_decoder = msgspec.json.Decoder(_Tag)
 
 _UNREADABLE = (
     msgspec.MsgspecError,
+    InvalidPayload,
     RecursionError,
     # what an upcaster may stumble over in a document that only looks like an old event
     ValueError,
@@ -39,9 +41,13 @@ def encode(event: AnyEvent) -> bytes:
 def decode(encoded: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> AnyEvent:
     """Read an event, bringing an older version forward; UndecodableEntry where it is none."""
     try:
-        return _decoder.decode(encoded)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        event = _decoder.decode(encoded)
+        # whoever wrote this escape around `payload.encode` may have written what jsonb refuses
+        if b"\\u" in encoded:
+            payload.check(msgspec.json.decode(encoded))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidPayload) as error:
         return _upcast(encoded, upcasters, error)
+    return event
 
 
 def _upcast(encoded: bytes, upcasters: Mapping[str, Upcaster], first: Exception) -> AnyEvent:

@@ -19,8 +19,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from .errors import InvalidSettings, LogUnavailable, UnsupportedServer
-from .script import Argument, Call
+from .errors import InvalidSettings, LogUnavailable, ScriptUnknown, UnsupportedServer
+from .script import Argument, Call, Script
 
 SOCKET_SECONDS = 5.0
 """A connection that says nothing for so long is given up; blocking reads ask for less."""
@@ -64,16 +64,35 @@ async def execute_async(client: Any, *words: Argument) -> Any:
 
 
 def run(client: Any, call: Call) -> Any:
-    """Call a script, loading it first where Redis does not know it yet."""
+    """Call a script; ScriptUnknown where Redis does not know it."""
     with translated():
-        try:
-            return client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-        except NoScriptError:
-            return client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
+        return client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
 
 
 async def run_async(client: Any, call: Call) -> Any:
     """Call a script, as `run` does."""
+    with translated():
+        return await client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+
+
+def load(client: Any, script: Script) -> None:
+    """Make Redis know a script."""
+    with translated():
+        client.script_load(script.text)
+
+
+async def load_async(client: Any, script: Script) -> None:
+    """Make Redis know a script, as `load` does."""
+    with translated():
+        await client.script_load(script.text)
+
+
+async def run_worker(client: Any, call: Call) -> Any:
+    """Call a script, loading it first where Redis does not know it yet.
+
+    For workers, whose scripts compare positions themselves: what they write of an older state
+    is what a restore overwrites.
+    """
     with translated():
         try:
             return await client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
@@ -84,7 +103,6 @@ async def run_async(client: Any, call: Call) -> Any:
 def run_synced(client: Any, call: Call, timeout_ms: int) -> tuple[Any, int]:
     """Call a script and wait on the same connection for its writes to be on disk."""
     with translated():
-        client.script_load(call.script.text)
         reply, synced = _synced(client, call, timeout_ms).execute()
         return reply, synced[0]
 
@@ -92,7 +110,6 @@ def run_synced(client: Any, call: Call, timeout_ms: int) -> tuple[Any, int]:
 async def run_synced_async(client: Any, call: Call, timeout_ms: int) -> tuple[Any, int]:
     """Call a script and wait, as `run_synced` does."""
     with translated():
-        await client.script_load(call.script.text)
         reply, synced = await _synced(client, call, timeout_ms).execute()
         return reply, synced[0]
 
@@ -111,6 +128,8 @@ def translated() -> Iterator[None]:
         yield
     except AuthenticationError as error:
         raise InvalidSettings(f"Redis refuses REDIS_URL's user or password: {error}") from error
+    except NoScriptError as error:
+        raise ScriptUnknown from error
     except ReadOnlyError as error:
         raise UnsupportedServer("This Redis is a replica: connect to its primary") from error
     except OutOfMemoryError as error:

@@ -11,6 +11,9 @@ from .errors import LogNotReady, PartitionCountMismatch
 from .keys import DEFAULT_PARTITIONS, PartitionKeys, topic_meta
 from .steps import AskArchive, Steps, command
 
+READY, ARCHIVED = b"ready", b"archived"
+"""The state of a log that is there: in Redis alone, or known to the archive too."""
+
 
 class Log(NamedTuple):
     """A log's identity."""
@@ -22,14 +25,15 @@ class Log(NamedTuple):
 def open_log(namespace: str, partitions: int | None, *, has_archive: bool) -> Steps[Log]:
     """Find the log, or create it; LogNotReady where it was lost, PartitionCountMismatch.
 
-    Every step can be repeated by another process after a crash at any point.
+    Every step can be repeated by another process after a crash at any point. An archive that was
+    configured only later gets to know the log.
     """
     meta = topic_meta(namespace)
-    log, ready = yield from _read(meta)
+    log, state = yield from _read(meta)
     if log is None:
         yield from command("HSETNX", meta, "partitions", partitions or DEFAULT_PARTITIONS)
         yield from command("HSETNX", meta, "id", uuid4().hex)
-        log, ready = yield from _read(meta)
+        log, state = yield from _read(meta)
     if log is None:
         raise LogNotReady
     if partitions not in (None, log.partitions):
@@ -38,26 +42,36 @@ def open_log(namespace: str, partitions: int | None, *, has_archive: bool) -> St
             "is fixed when a log is created. Leave CHECKPOINT_PARTITIONS unset, or name another "
             "CHECKPOINT_NAMESPACE"
         )
-    if not ready:
-        yield from _finish(namespace, meta, log, has_archive=has_archive)
+    if state != ARCHIVED and (has_archive or state != READY):
+        yield from _finish(namespace, log, state, has_archive=has_archive)
     return log
 
 
-def _read(meta: str) -> Steps[tuple[Log | None, bool]]:
+def _read(meta: str) -> Steps[tuple[Log | None, bytes]]:
     name, count, state = yield from command("HMGET", meta, "id", "partitions", "state")
     log = Log(name.decode(), int(count)) if name and count else None
-    return log, state == b"ready"
+    return log, state or b""
 
 
-def _finish(namespace: str, meta: str, log: Log, *, has_archive: bool) -> Steps[None]:
+def _finish(namespace: str, log: Log, state: bytes, *, has_archive: bool) -> Steps[None]:
+    meta = topic_meta(namespace)
     if has_archive:
         known = yield AskArchive(lambda archive: archive.register_log(log))
         if known.id != log.id:
-            yield from command("DEL", meta)
-            raise LogNotReady(
-                f"Redis is empty, but the archive holds the log {namespace!r}: "
-                "restore it with `checkpoint restore`"
-            )
+            yield from _refuse(namespace, state)
     for number in range(log.partitions):
         yield from command("HSETNX", PartitionKeys(namespace, number).meta, "id", log.id)
-    yield from command("HSET", meta, "state", "ready")
+    yield from command("HSET", meta, "state", ARCHIVED if has_archive else READY)
+
+
+def _refuse(namespace: str, state: bytes) -> Steps[None]:
+    if state == READY:
+        raise LogNotReady(
+            f"The archive holds another log {namespace!r} than Redis: see that REDIS_URL and "
+            "POSTGRES_URL belong together, or name another CHECKPOINT_NAMESPACE"
+        )
+    yield from command("DEL", topic_meta(namespace))
+    raise LogNotReady(
+        f"Redis is empty, but the archive holds the log {namespace!r}: "
+        "restore it with `checkpoint restore`"
+    )

@@ -43,6 +43,13 @@ def decode(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
     return Entry(name, born, version, codec.decode(encoded), encoded)
 
 
+def fields(entry: Entry) -> list[bytes]:
+    """Return an entry's fields as they stand in the log."""
+    born = b"" if entry.incarnation == entry.id else str(entry.incarnation).encode()
+    version = str(entry.version).encode()
+    return [EVENT, entry.encoded, VERSION, version, INCARNATION, born]
+
+
 class DeadLetter(NamedTuple):
     """An entry that cannot be an event: its fields as they stand in the log, and why."""
 

@@ -67,6 +67,10 @@ class LogNotReady(CheckpointError):
     """Redis does not hold the log: it must be created, or restored from the archive."""
 
 
+class ScriptUnknown(CheckpointError):
+    """Redis does not know a script: it is new, was restarted, or its scripts were flushed."""
+
+
 class PartitionCountMismatch(CheckpointError):
     """The log was created with another number of partitions."""
 

@@ -26,7 +26,7 @@ def encode(data: Any, limit: int = MAX_BYTES) -> msgspec.Raw:
     enums, decimals, UUIDs. InvalidPayload names the path of what cannot be kept; PayloadTooLarge.
     """
     try:
-        _check(msgspec.to_builtins(data))
+        check(msgspec.to_builtins(data))
         encoded = msgspec.json.encode(data)
     except RecursionError:
         raise InvalidPayload(f"The data nests deeper than {MAX_DEPTH} levels") from None
@@ -52,7 +52,12 @@ def decode(raw: bytes | msgspec.Raw, type: Any = None) -> Any:  # noqa: A002 - m
         raise CheckpointError(f"The stored data is not a {type!r}: {error}") from error
 
 
-def _check(value: Any) -> None:
+def storable(text: str) -> str:
+    """Replace what Postgres cannot hold in a text: NUL and lone surrogates."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+def check(value: Any) -> None:
     """Raise InvalidPayload if a builtin value holds something that would not come back."""
     if problem := next(_problems(value, "data", 0), None):
         raise InvalidPayload(problem)

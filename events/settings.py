@@ -122,9 +122,8 @@ def _scheme(variable: str, url: str) -> str:
     """Return a URL's scheme. What is wrong with a URL is not repeated: it may hold a password."""
     try:
         parts = urlsplit(url)
-        # libpq has URLs of several hosts and ports, which only it can read
-        if parts.scheme in REDIS_SCHEMES and parts.port == 0:
-            raise ValueError
+        # reading the port checks it; libpq has URLs of several ports, which only it can read
+        _ = parts.port if parts.scheme in REDIS_SCHEMES else None
     except ValueError:
         raise InvalidSettings(
             f"{variable} cannot be used: its host or port cannot be read. A password's special "

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from .script import Argument, Call
+from .script import Argument, Call, Script
 
 T = TypeVar("T")
 
@@ -32,6 +32,13 @@ class SyncedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadScript:
+    """Make Redis know a script. A call of one that it does not know throws ScriptUnknown in."""
+
+    script: Script
+
+
+@dataclass(frozen=True, slots=True)
 class AskArchive:
     """A question to the archive; ArchiveUnavailable is thrown in where it has no answer."""
 
@@ -45,7 +52,7 @@ class Pause:
     seconds: float
 
 
-Step: TypeAlias = Call | Command | SyncedCall | AskArchive | Pause
+Step: TypeAlias = Call | Command | SyncedCall | LoadScript | AskArchive | Pause
 Steps: TypeAlias = Generator[Step, Any, T]
 
 

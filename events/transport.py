@@ -13,6 +13,7 @@ from faust.exceptions import AlreadyConfiguredWarning
 from faust.tables import TableManager
 from faust.transport import base
 from faust.types import AppT
+from faust.types.enums import ProcessingGuarantee
 from yarl import URL
 
 from .consumer import Consumer
@@ -96,7 +97,7 @@ class Transport(base.Transport):
         """Serve `app`; InvalidSettings if its settings ask for what there is not."""
         super().__init__(url, app, loop)
         self.options = Options.parse(url[0])
-        if app.in_transaction:
+        if app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE:
             raise InvalidSettings(
                 "processing_guarantee='exactly_once' needs Kafka's transactions: leave it at "
                 "'at_least_once', and store each position with the output it belongs to"
@@ -127,4 +128,4 @@ def _hide_passwords(app: AppT) -> None:
         return
     with warnings.catch_warnings(action="ignore", category=AlreadyConfiguredWarning):
         conf.broker_consumer, conf.broker_producer = conf.broker_consumer, conf.broker_producer
-        conf.broker = [url.with_password("…") if url.password else url for url in conf.broker]
+        conf.broker = [url.with_password("***") if url.password else url for url in conf.broker]

@@ -56,8 +56,8 @@ class Projector:
         jobs = by_job(entry for entry in entries if entry.id > position)
         states: list[Any] = []
         if jobs:
-            reply = await connection.run_async(self._client, read_states(partition, jobs))
+            reply = await connection.run_worker(self._client, read_states(partition, jobs))
             states = parse_states(reply)
         changes = project(dict(zip(jobs, states, strict=True)), jobs)
         call = write_views(partition, position, last, changes)
-        return parse_written(await connection.run_async(self._client, call))
+        return parse_written(await connection.run_worker(self._client, call))

@@ -7,7 +7,13 @@ from typing import NamedTuple
 from checkpoint.events import entry as log_entry
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import CheckpointError, LogUnavailable, UndecodableEntry
+from checkpoint.events.errors import (
+    ArchiveUnavailable,
+    CheckpointError,
+    LogUnavailable,
+    UndecodableEntry,
+)
+from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
@@ -31,14 +37,6 @@ class Source(StrEnum):
     VIEW = "view"
     LOG = "log"
     ARCHIVE = "archive"
-
-
-class Place(NamedTuple):
-    """Where to look: a log, and whether an archive is configured beside it."""
-
-    namespace: str
-    partitions: int
-    has_archive: bool
 
 
 class Answer(NamedTuple):
@@ -69,8 +67,9 @@ def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:
     One round trip while Redis and the view are there. LogNotReady where Redis lost the log;
     LogUnavailable where it is away and no archive is configured.
     """
+    call = read_job(place.namespace, place.partitions, job, stage)
     try:
-        reading = parse_job((yield read_job(place.namespace, place.partitions, job, stage)))
+        reading = parse_job((yield from on_fresh_log(place, call)))
     except LogUnavailable:
         if not place.has_archive:
             raise
@@ -104,20 +103,30 @@ def _without_view(place: Place, job: str, reading: JobReading) -> Steps[Answer]:
     """Do without a view that was lost: the archive, and the log's tail after it."""
     head = reading.head
     assert head is not None  # noqa: S101 - a reading without a head is complete
-    archived: list[Entry] = []
-    if place.has_archive:
-        archived, _ = yield AskArchive(lambda archive: archive.job_entries(job))
-    state = fold_all(NOTHING, (one for one in archived if one.incarnation == head.incarnation))
+    archived = yield from _archived(place, job, head.incarnation)
+    after = archived[-1].id if archived else head.incarnation.before
     partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
-    tail = yield from scan(partition, job, state.id)
-    state = fold_all(state, tail)
-    if (state.incarnation, state.version) != (head.incarnation, head.version):
+    entries = [*archived, *(yield from scan(partition, job, after))]
+    # the job may have gone on since the reading, so there may be more than the head told of
+    if [one.version for one in entries[: head.version]] != list(range(1, head.version + 1)):
         raise CheckpointError(
-            f"The view of job {job!r} is lost, and the entries up to version {head.version} are in "
-            "neither the log nor the archive: see `checkpoint verify`"
+            f"The view of job {job!r} is lost, and not all entries up to version {head.version} "
+            "are in the log or the archive: see `checkpoint verify`"
         )
+    state = fold_all(NOTHING, entries)
     source = Source.ARCHIVE if archived else Source.LOG
     return Answer(state, status_of(state, reading.now_ms), source)
+
+
+def _archived(place: Place, job: str, incarnation: EntryId) -> Steps[list[Entry]]:
+    """Ask for what the archive has of an incarnation; if it is away, the log may have it all."""
+    if not place.has_archive:
+        return []
+    try:
+        entries, _ = yield AskArchive(lambda archive: archive.job_entries(job))
+    except ArchiveUnavailable:
+        return []
+    return [one for one in entries if one.incarnation == incarnation]
 
 
 def scan(partition: PartitionKeys, job: str, after: EntryId) -> Steps[list[Entry]]:
@@ -125,9 +134,7 @@ def scan(partition: PartitionKeys, job: str, after: EntryId) -> Steps[list[Entry
     found: list[Entry] = []
     start = str(after)
     while True:
-        rows = yield from command(
-            "XRANGE", partition.log, f"({start}", "+", "COUNT", SCAN_ENTRIES
-        )
+        rows = yield from command("XRANGE", partition.log, f"({start}", "+", "COUNT", SCAN_ENTRIES)
         found += (one for one in decoded(rows) if one.event.job == job)
         if len(rows) < SCAN_ENTRIES:
             return found

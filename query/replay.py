@@ -7,10 +7,11 @@ import msgspec
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO
+from checkpoint.events.freshness import Place
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps
 
-from .lookup import Place, scan
+from .lookup import scan
 
 
 class HistoryEvent(TypedDict):

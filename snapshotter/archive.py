@@ -2,17 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import Connection
 
 from checkpoint.events import codec
+from checkpoint.events import entry as log_entry
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import ArchiveUnavailable
+from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
+from checkpoint.events.payload import storable
 
 from . import schema
 from .schema import query
@@ -145,18 +147,26 @@ class Archive:
                 raise
 
     def _open(self) -> Connection:
-        connection = self._connect()
-        if schema.version(connection) < max(schema.migrations()):
-            schema.migrate(connection)
-        may_write = _one(connection.execute(query("may_write"), [WRITER]))[0]
-        if may_write:
-            connection.execute(query("become_writer"))
+        with ExitStack() as stack:
+            connection = stack.enter_context(closing(self._connect()))
+            if schema.version(connection) < max(schema.migrations()):
+                schema.migrate(connection)
+            may_write = _one(connection.execute(query("may_write"), [WRITER]))[0]
+            if may_write:
+                connection.execute(query("become_writer"))
+            stack.pop_all()
         return connection
 
     def _connect(self) -> Connection:
-        connection = psycopg.connect(
-            self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS
-        )
+        try:
+            connection = psycopg.connect(
+                self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS
+            )
+        except psycopg.ProgrammingError:
+            # libpq's own words may repeat a part of the password
+            raise InvalidSettings(
+                "POSTGRES_URL is no URL or conninfo that libpq can read"
+            ) from None
         schema.enter(connection, self._namespace)
         return connection
 
@@ -165,12 +175,20 @@ class RefusedRow(ArchiveUnavailable):
     """The table refuses a row."""
 
 
+_REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.StatementTooComplex,  # JSON that nests deeper than Postgres' stack
+    OverflowError,  # a number that no column holds
+)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's errors into this system's; no password gets into a message."""
     try:
         yield
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
+    except _REFUSALS as error:
         raise RefusedRow(f"Postgres refuses a row: {error}") from error
     except psycopg.Error as error:
         raise ArchiveUnavailable(f"Postgres: {str(error).strip()}") from error
@@ -222,13 +240,13 @@ def _insert_singly(connection: Connection, entries: Sequence[tuple[int, Entry]])
         try:
             with connection.transaction():
                 connection.execute(query("insert_event"), _row(partition, entry))
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            fields = [b"event", entry.encoded]
-            _bury(connection, partition, DeadLetter(entry.id, fields, str(error).strip()))
+        except _REFUSALS as error:
+            letter = DeadLetter(entry.id, log_entry.fields(entry), str(error).strip())
+            _bury(connection, partition, letter)
 
 
 def _bury(connection: Connection, partition: int, letter: DeadLetter) -> None:
-    values = [partition, *letter.id, list(letter.fields), letter.reason]
+    values = [partition, *letter.id, list(letter.fields), storable(letter.reason)]
     connection.execute(query("insert_dead_letter"), values)
 
 

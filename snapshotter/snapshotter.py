@@ -71,7 +71,7 @@ class Snapshotter:
         """Drop from the log what view and archive both have; return how many entries."""
         return sum(
             [
-                await connection.run_async(
+                await connection.run_worker(
                     self._client, watermark.trim(self._keys(number), self._margin_ms)
                 )
                 for number in partitions
@@ -88,7 +88,7 @@ class Snapshotter:
 
     async def _publish(self, partition: int, position: EntryId) -> None:
         if position.ms:
-            await connection.run_async(
+            await connection.run_worker(
                 self._client, watermark.publish(self._keys(partition), position)
             )
 

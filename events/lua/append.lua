@@ -51,7 +51,7 @@ local function read_job(head, view, requests)
 end
 
 local function repeated(job, key, scope)
-  if scope == 'job' then return call('HGET', job.requests, key) end
+  if scope == 'job' then return job.lives and call('HGET', job.requests, key) end
   local version = job.last
   local known = call('HGET', job.head, version)
   while known do
@@ -135,8 +135,10 @@ end
 for _, job in ipairs(jobs) do
   for _, e in ipairs(job.events) do
     local a = e.at
-    if e.answer then
-      local id, version, incarnation = string.match(e.answer, '^(%S+) (%d+) (%S+)$')
+    -- the same key may come twice in one call
+    local known = e.answer or ARGV[a + 5] == 'job' and repeated(job, ARGV[a + 4], 'job')
+    if known then
+      local id, version, incarnation = string.match(known, '^(%S+) (%d+) (%S+)$')
       answer(id, tonumber(version), incarnation, 1)
     else
       append(job, ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
