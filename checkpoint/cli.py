@@ -13,6 +13,7 @@ from checkpoint.events.errors import CheckpointError
 from checkpoint.events.settings import Settings
 
 from .manager import CheckpointManager
+from .servers import Servers
 
 KIND = click.Choice(["projector", "snapshotter"])
 
@@ -63,6 +64,26 @@ def worker(kind: str, loglevel: str) -> None:
     from .worker import run_worker  # noqa: PLC0415 - Faust takes a second to import
 
     run_worker(kind, Settings.from_env(), loglevel)
+
+
+@main.command()
+@reported
+def restore() -> None:
+    """Bring a Redis that lost its log, or its last seconds, up to the archive."""
+    from .restore import restore as steps  # noqa: PLC0415 - psycopg is for who needs it
+
+    settings = Settings.from_env()
+    servers = Servers(settings)
+    try:
+        restored = servers.run(steps(settings.namespace, click.echo))
+    finally:
+        servers.close()
+    for one in restored:
+        click.echo(
+            f"partition {one.partition}: what was acknowledged as `log` after {one.archived.time} "
+            "and is not in the archive is lost"
+        )
+    click.echo(f"{len(restored)} partitions restored" if restored else "Redis lacks nothing")
 
 
 @main.command()

@@ -57,6 +57,8 @@ class Core:
     token: str = ""
     """Of the claim under which events are appended, or "" for none."""
     log: Log | None = field(default=None, init=False)
+    known: Log | None = field(default=None, init=False)
+    """The log as it was last seen, which a new one must not quietly replace."""
 
     def save_many(
         self,
@@ -75,8 +77,9 @@ class Core:
                     pipeline=self.pipeline.name,
                     data=payload.encode(data, self.settings.max_payload),
                     ttl_ms=self.ttl_ms,
+                    key="" if key is None else check_name("key", key),
                 ),
-                key=None if key is None else check_name("key", key),
+                key=key,
                 expected_version=expected_version,
                 token=self.token,
             )
@@ -155,8 +158,11 @@ class Core:
         if self.log is None:
             settings = self.settings
             has_archive = settings.postgres_url is not None
-            self.log = yield from open_log(
-                settings.namespace, settings.partitions, has_archive=has_archive
+            self.log = self.known = yield from open_log(
+                settings.namespace,
+                settings.partitions,
+                has_archive=has_archive,
+                known=self.known,
             )
         return self.log
 

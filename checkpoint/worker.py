@@ -3,7 +3,9 @@
 import importlib
 import logging
 import socket
+import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from faust import Worker
@@ -14,10 +16,12 @@ from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps, command
 
 from .core import Core
+from .restore import keep_whole
 from .servers import Servers
 
 KINDS = ("projector", "snapshotter")
 PATIENCE_SECONDS = 2.0
+WATCH_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +40,7 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
 
     app.on_partitions_assigned.connect(tell, weak=False)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
-    _wait_for_log(settings)
+    _wait_for_log(kind, settings)
     worker = Worker(app, loglevel=loglevel, quiet=True)
     worker.spinner = None  # it hides the cursor, even of a file
     worker.execute_from_commandline()
@@ -59,8 +63,10 @@ def _has_member(namespace: str, kind: str, host: str) -> Steps[bool]:
     return any(member.decode().startswith(f"{host}:") for member in live)
 
 
-def _wait_for_log(settings: Settings) -> None:
+def _wait_for_log(kind: str, settings: Settings) -> None:
     servers = Servers(settings)
+    if kind == "snapshotter":
+        threading.Thread(target=_keep_whole, args=[settings], name="restore", daemon=True).start()
     while True:
         try:
             servers.run(Core(settings).open())
@@ -69,3 +75,15 @@ def _wait_for_log(settings: Settings) -> None:
             time.sleep(PATIENCE_SECONDS)
         else:
             return servers.close()
+
+
+def _keep_whole(settings: Settings) -> None:
+    """Restore the log whenever Redis has lost something of it, for ever."""
+    servers = Servers(settings)
+    while True:
+        with suppress(LogUnavailable, ArchiveUnavailable):
+            try:
+                servers.run(keep_whole(settings.namespace, log.warning))
+            except LogNotReady as error:
+                log.warning("The log cannot be restored: %s", error)
+        time.sleep(WATCH_SECONDS)

@@ -22,14 +22,23 @@ class Log(NamedTuple):
     partitions: int
 
 
-def open_log(namespace: str, partitions: int | None, *, has_archive: bool) -> Steps[Log]:
+def open_log(
+    namespace: str, partitions: int | None, *, has_archive: bool, known: Log | None = None
+) -> Steps[Log]:
     """Find the log, or create it; LogNotReady where it was lost, PartitionCountMismatch.
+
+    A caller that has `known` a log does not create one in its place.
 
     Every step can be repeated by another process after a crash at any point. An archive that was
     configured only later gets to know the log.
     """
     meta = topic_meta(namespace)
     log, state = yield from _read(meta)
+    if log is None and known is not None:
+        raise LogNotReady(
+            f"Redis has lost the log {namespace!r}. Where there is an archive, a snapshotter "
+            "restores it as soon as it runs; `checkpoint restore` does it by hand"
+        )
     if log is None:
         yield from command("HSETNX", meta, "partitions", partitions or DEFAULT_PARTITIONS)
         yield from command("HSETNX", meta, "id", uuid4().hex)

@@ -17,6 +17,8 @@ class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     job: str
     ttl_ms: int = DAY_MS
+    key: str = ""
+    """The caller's own idempotency key, if it gave one: it is restored with the job."""
 
 
 class StageCompleted(Event, frozen=True, tag="stage_completed", kw_only=True):

@@ -121,7 +121,7 @@ class Change(NamedTuple):
     def arguments(self) -> list[Argument]:
         """Return the job's part of the arguments of `write_views`."""
         after = self.after
-        gone, fields = self._dropped(), self._written()
+        gone, fields = self._dropped(), self.fields()
         return [
             str(after.incarnation),
             after.version,
@@ -139,7 +139,8 @@ class Change(NamedTuple):
         kept = self.after.checkpoints
         return [STAGE + stage.encode() for stage in self.before.checkpoints if stage not in kept]
 
-    def _written(self) -> list[Argument]:
+    def fields(self) -> list[Argument]:
+        """Return the fields of the view to write, each followed by its value."""
         if not self.after.version:
             return []
         fields: list[Argument] = [b"state", _encoder.encode(_without_events(self.after))]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -14,6 +15,7 @@ from checkpoint.events.creation import Log
 from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
+from checkpoint.events.event import DAY_MS
 from checkpoint.events.payload import storable
 
 from . import schema
@@ -40,6 +42,23 @@ class Chapter(NamedTuple):
     end: EntryId
     entries: Sequence[Entry]
     dead: Sequence[DeadLetter] = ()
+
+
+class Restoration(NamedTuple):
+    """One partition's log, restored.
+
+    What it was given after `archived` and before `at`, and acknowledged as `log` only, is gone.
+    """
+
+    partition: int
+    logged: EntryId
+    """Where Redis' log had ended."""
+    archived: EntryId
+    """Where the archive ended, and the log goes on."""
+    jobs: int
+    """How many jobs were written back."""
+    at: datetime | None = None
+    """When, by Postgres' clock; None until it is on record."""
 
 
 class Archive:
@@ -110,6 +129,45 @@ class Archive:
         def read(connection: Connection) -> tuple[list[Entry], int]:
             rows = connection.execute(query("job_entries"), {"job": job}).fetchall()
             return [_entry(row) for row in rows], _one(connection.execute(query("now")))[0]
+
+        return self._transact(read)
+
+    def jobs_after(self, partition: int, after: EntryId, now_ms: int) -> list[str]:
+        """Return the jobs with events after an entry id that live at a time (ms since 1970)."""
+        values = {
+            "partition": partition,
+            "ms": after.ms,
+            "seq": after.seq,
+            "now_ms": now_ms,
+            "default_ttl_ms": DAY_MS,
+        }
+
+        def read(connection: Connection) -> list[str]:
+            return [job for (job,) in connection.execute(query("jobs_after"), values)]
+
+        return self._transact(read)
+
+    def record_restoration(self, restored: Restoration) -> None:
+        """Note that a partition's log was restored from here."""
+        values = [restored.partition, *restored.logged, *restored.archived, restored.jobs]
+        self._transact(lambda connection: connection.execute(query("record_restoration"), values))
+
+    def restorations(self) -> list[Restoration]:
+        """Return every restoration on record, oldest first."""
+
+        def read(connection: Connection) -> list[Restoration]:
+            return [
+                Restoration(
+                    partition,
+                    EntryId(int(logged_ms), int(logged_seq)),
+                    EntryId(int(ms), int(seq)),
+                    jobs,
+                    at,
+                )
+                for partition, at, logged_ms, logged_seq, ms, seq, jobs in connection.execute(
+                    query("read_restorations")
+                )
+            ]
 
         return self._transact(read)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from redis.asyncio import Redis
@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from checkpoint.events import connection, watermark
 from checkpoint.events.entry import decode_all
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import ArchiveUnavailable
+from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.slices import Slice
 
@@ -44,7 +44,7 @@ class Snapshotter:
 
     async def position(self, partition: int) -> EntryId:
         """Return the last entry id that the archive has of a partition, and publish it."""
-        positions = await self._patiently(self._archive.positions)
+        positions = await self._patiently(lambda: asyncio.to_thread(self._archive.positions))
         position = positions[partition]
         await self._publish(partition, position)
         return position
@@ -80,7 +80,7 @@ class Snapshotter:
 
     async def _store(self, batch: list[_Pending]) -> None:
         chapters = [_chapter(pending.part) for pending in batch]
-        positions = await self._patiently(lambda: self._archive.store(chapters))
+        positions = await self._patiently(lambda: asyncio.to_thread(self._archive.store, chapters))
         for part, settle in batch:
             settle(positions[part.partition] >= part.last)
         for partition in {chapter.partition for chapter in chapters}:
@@ -88,18 +88,17 @@ class Snapshotter:
 
     async def _publish(self, partition: int, position: EntryId) -> None:
         if position.ms:
-            await connection.run_worker(
-                self._client, watermark.publish(self._keys(partition), position)
-            )
+            publish = watermark.publish(self._keys(partition), position)
+            await self._patiently(lambda: connection.run_worker(self._client, publish))
 
-    async def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask the archive in a thread, again and again while it is away: the log waits."""
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask a server again and again while it is away: the log waits."""
         pause = FIRST_PAUSE
         while True:
             try:
-                return await asyncio.to_thread(ask)
-            except ArchiveUnavailable as error:
-                log.warning("The archive is away, trying again in %.1f s: %s", pause, error)
+                return await ask()
+            except (ArchiveUnavailable, LogUnavailable) as error:
+                log.warning("%s. Trying again in %.1f s", error, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -18,7 +18,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', path, role);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', path, role);
     END LOOP;
-    GRANT INSERT ON event, dead_letter, log, position TO checkpoint_writer;
+    GRANT INSERT ON event, dead_letter, log, position, restoration TO checkpoint_writer;
     GRANT UPDATE ON position TO checkpoint_writer;
     GRANT UPDATE, DELETE ON dead_letter TO checkpoint_writer;
 END

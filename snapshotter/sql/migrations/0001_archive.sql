@@ -43,6 +43,19 @@ CREATE TABLE dead_letter (
     PRIMARY KEY (partition, ms, seq)
 );
 
+-- Every time that Redis had lost entries and got them back from here. What it was given after
+-- (ms, seq), and acknowledged as `log` only, is gone.
+CREATE TABLE restoration (
+    partition  smallint NOT NULL,
+    at         timestamptz NOT NULL DEFAULT now(),
+    logged_ms  numeric(20) NOT NULL,   -- where Redis' log had ended
+    logged_seq numeric(20) NOT NULL,
+    ms         numeric(20) NOT NULL,   -- where the archive ended, and the log goes on
+    seq        numeric(20) NOT NULL,
+    jobs       bigint NOT NULL,        -- how many were written back
+    PRIMARY KEY (partition, at)
+);
+
 CREATE VIEW payload AS
 SELECT partition, ms, seq, at, job, incarnation_ms, incarnation_seq, version,
        event ->> 'type' AS type,
