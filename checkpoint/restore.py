@@ -19,7 +19,9 @@ from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.steps import AskArchive, LoadScript, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, Change
-from checkpoint.snapshotter.archive import Archive, Restoration
+from checkpoint.snapshotter import restorations
+from checkpoint.snapshotter.archive import Archive
+from checkpoint.snapshotter.restorations import Restoration
 
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
 OPEN_PARTITION = Script.load("checkpoint", "open_partition")
@@ -83,7 +85,7 @@ def open_gate() -> Steps[None]:
 
 def gate_is_open() -> Steps[bool]:
     """Say whether Redis knows those scripts: if not, it was restarted."""
-    known = yield from command("SCRIPT EXISTS", APPEND.sha, RENEW.sha, READ_JOB.sha)
+    known = yield from command("SCRIPT", "EXISTS", APPEND.sha, RENEW.sha, READ_JOB.sha)
     return all(known)
 
 
@@ -101,13 +103,15 @@ def _restore_partition(namespace: str, log: Log, lost: Behind) -> Steps[Restorat
     yield from command("DEL", keys.meta)
     seconds, _ = yield from command("TIME")
     jobs: list[str] = yield AskArchive(
-        lambda archive: archive.jobs_after(lost.partition, lost.logged, int(seconds) * 1000)
+        lambda archive: restorations.jobs_after(
+            archive, lost.partition, lost.logged, int(seconds) * 1000
+        )
     )
     for some in _chunks(jobs):
         histories = yield AskArchive(partial(_histories, some))
         yield from _call(_write_jobs(keys, some, histories))
     restored = Restoration(lost.partition, lost.logged, lost.archived, len(jobs))
-    yield AskArchive(lambda archive: archive.record_restoration(restored))
+    yield AskArchive(lambda archive: restorations.record(archive, restored))
     yield from _call(
         Call(
             OPEN_PARTITION,

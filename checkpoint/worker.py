@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import socket
 import threading
 import time
 from contextlib import suppress
@@ -11,9 +10,7 @@ from typing import Any
 from faust import Worker
 
 from checkpoint.events.errors import ArchiveUnavailable, LogNotReady, LogUnavailable
-from checkpoint.events.keys import members
 from checkpoint.events.settings import Settings
-from checkpoint.events.steps import Steps, command
 
 from .core import Core
 from .restore import keep_whole
@@ -44,23 +41,6 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
     worker = Worker(app, loglevel=loglevel, quiet=True)
     worker.spinner = None  # it hides the cursor, even of a file
     worker.execute_from_commandline()
-
-
-def is_alive(kind: str, settings: Settings) -> bool:
-    """Say whether a worker of that kind on this host had a heartbeat lately."""
-    servers = Servers(settings)
-    try:
-        return servers.run(_has_member(settings.namespace, kind, socket.gethostname()))
-    finally:
-        servers.close()
-
-
-def _has_member(namespace: str, kind: str, host: str) -> Steps[bool]:
-    seconds, _ = yield from command("TIME")
-    live = yield from command(
-        "ZRANGEBYSCORE", members(namespace, kind), int(seconds) * 1000, "+inf"
-    )
-    return any(member.decode().startswith(f"{host}:") for member in live)
 
 
 def _wait_for_log(kind: str, settings: Settings) -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -15,7 +14,6 @@ from checkpoint.events.creation import Log
 from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
-from checkpoint.events.event import DAY_MS
 from checkpoint.events.payload import storable
 
 from . import schema
@@ -42,23 +40,6 @@ class Chapter(NamedTuple):
     end: EntryId
     entries: Sequence[Entry]
     dead: Sequence[DeadLetter] = ()
-
-
-class Restoration(NamedTuple):
-    """One partition's log, restored.
-
-    What it was given after `archived` and before `at`, and acknowledged as `log` only, is gone.
-    """
-
-    partition: int
-    logged: EntryId
-    """Where Redis' log had ended."""
-    archived: EntryId
-    """Where the archive ended, and the log goes on."""
-    jobs: int
-    """How many jobs were written back."""
-    at: datetime | None = None
-    """When, by Postgres' clock; None until it is on record."""
 
 
 class Archive:
@@ -95,11 +76,11 @@ class Archive:
             connection.execute(query("create_positions"))
             return Log(*_one(connection.execute(query("read_log"))))
 
-        return self._transact(register)
+        return self.transact(register)
 
     def log(self) -> Log | None:
         """Return the log that the archive is of; None if it knows none yet."""
-        row = self._transact(lambda connection: connection.execute(query("read_log")).fetchone())
+        row = self.transact(lambda connection: connection.execute(query("read_log")).fetchone())
         return Log(*row) if row else None
 
     def positions(self) -> dict[int, EntryId]:
@@ -109,7 +90,7 @@ class Archive:
             rows = connection.execute(query("read_positions"))
             return {partition: EntryId(int(ms), int(seq)) for partition, ms, seq in rows}
 
-        return self._transact(read)
+        return self.transact(read)
 
     def store(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
         """Add chapters in one transaction; return where each of their partitions stands now.
@@ -119,9 +100,9 @@ class Archive:
         table refuses becomes a dead letter.
         """
         try:
-            return self._transact(lambda connection: _store(connection, chapters, _copy))
+            return self.transact(lambda connection: _store(connection, chapters, _copy))
         except RefusedRow:
-            return self._transact(lambda connection: _store(connection, chapters, _insert_singly))
+            return self.transact(lambda connection: _store(connection, chapters, _insert_singly))
 
     def job_entries(self, job: str) -> tuple[list[Entry], int]:
         """Return the events of a job's latest incarnation, and Postgres' time in ms."""
@@ -130,46 +111,15 @@ class Archive:
             rows = connection.execute(query("job_entries"), {"job": job}).fetchall()
             return [_entry(row) for row in rows], _one(connection.execute(query("now")))[0]
 
-        return self._transact(read)
+        return self.transact(read)
 
-    def jobs_after(self, partition: int, after: EntryId, now_ms: int) -> list[str]:
-        """Return the jobs with events after an entry id that live at a time (ms since 1970)."""
-        values = {
-            "partition": partition,
-            "ms": after.ms,
-            "seq": after.seq,
-            "now_ms": now_ms,
-            "default_ttl_ms": DAY_MS,
-        }
+    def schema_version(self) -> int:
+        """Return the number of the last migration applied; SchemaTooNew."""
+        return self.transact(schema.version)
 
-        def read(connection: Connection) -> list[str]:
-            return [job for (job,) in connection.execute(query("jobs_after"), values)]
-
-        return self._transact(read)
-
-    def record_restoration(self, restored: Restoration) -> None:
-        """Note that a partition's log was restored from here."""
-        values = [restored.partition, *restored.logged, *restored.archived, restored.jobs]
-        self._transact(lambda connection: connection.execute(query("record_restoration"), values))
-
-    def restorations(self) -> list[Restoration]:
-        """Return every restoration on record, oldest first."""
-
-        def read(connection: Connection) -> list[Restoration]:
-            return [
-                Restoration(
-                    partition,
-                    EntryId(int(logged_ms), int(logged_seq)),
-                    EntryId(int(ms), int(seq)),
-                    jobs,
-                    at,
-                )
-                for partition, at, logged_ms, logged_seq, ms, seq, jobs in connection.execute(
-                    query("read_restorations")
-                )
-            ]
-
-        return self._transact(read)
+    def now_ms(self) -> int:
+        """Return Postgres' time: milliseconds since 1970."""
+        return int(self.transact(lambda connection: _one(connection.execute(query("now"))))[0])
 
     def job_history(self, job: str) -> list[Entry]:
         """Return all events of a job, of every incarnation, in the order of the log."""
@@ -177,7 +127,7 @@ class Archive:
         def read(connection: Connection) -> list[Entry]:
             return [_entry(row) for row in connection.execute(query("job_history"), [job])]
 
-        return self._transact(read)
+        return self.transact(read)
 
     def entries(self, partition: int, after: EntryId) -> Iterator[Entry]:
         """Stream the events of a partition after an entry id, in the order of the log."""
@@ -192,7 +142,8 @@ class Archive:
             for row in cursor:
                 yield _entry(row)
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do work in a transaction of its own; every statement of the archive runs in one."""
         with self._lock:
             try:
                 with translated():
@@ -290,14 +241,14 @@ def _copy(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> None:
     with connection.cursor() as cursor, cursor.copy(query("copy_events")) as copy:
         copy.set_types(COLUMN_TYPES)
         for partition, entry in entries:
-            copy.write_row(_row(partition, entry))
+            copy.write_row(row_of(partition, entry))
 
 
 def _insert_singly(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> None:
     for partition, entry in entries:
         try:
             with connection.transaction():
-                connection.execute(query("insert_event"), _row(partition, entry))
+                connection.execute(query("insert_event"), row_of(partition, entry))
         except _REFUSALS as error:
             letter = DeadLetter(entry.id, log_entry.fields(entry), str(error).strip())
             _bury(connection, partition, letter)
@@ -308,7 +259,8 @@ def _bury(connection: Connection, partition: int, letter: DeadLetter) -> None:
     connection.execute(query("insert_dead_letter"), values)
 
 
-def _row(partition: int, entry: Entry) -> Row:
+def row_of(partition: int, entry: Entry) -> Row:
+    """Return an entry's row in the event table."""
     return (
         partition,
         *entry.id,

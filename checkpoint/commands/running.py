@@ -1,0 +1,49 @@
+"""Commands that run something: up, worker, health."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from checkpoint.events.settings import Settings
+
+from .reporting import reported
+
+KIND = click.Choice(["projector", "snapshotter"])
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the servers' data; kept between runs.",
+)
+@reported
+def up(data: Path | None) -> None:
+    """Run Redis, Postgres and both workers here, until Ctrl-C."""
+    from checkpoint.up import up as run_up  # noqa: PLC0415 - the servers are an extra
+
+    run_up(data)
+
+
+@click.command()
+@click.argument("kind", type=KIND)
+@click.option("--loglevel", default="warning", help="debug, info, warning or error.")
+@reported
+def worker(kind: str, loglevel: str) -> None:
+    """Run a worker: the projector keeps the view, the snapshotter the archive."""
+    from checkpoint.worker import run_worker  # noqa: PLC0415 - Faust takes a second to import
+
+    run_worker(kind, Settings.from_env(), loglevel)
+
+
+@click.command()
+@click.argument("kind", type=KIND)
+@reported
+def health(kind: str) -> None:
+    """Exit with 0 if a worker of that kind on this host had a heartbeat lately, else with 1."""
+    from checkpoint.health import is_alive  # noqa: PLC0415 - Redis' driver, for who needs it
+
+    alive = is_alive(kind, Settings.from_env())
+    click.echo(f"{kind}: {'alive' if alive else 'no heartbeat'}")
+    sys.exit(not alive)

@@ -1,0 +1,97 @@
+"""The doctor: looks at everything that a set-up can have wrong, and says what to do about it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from checkpoint.events.creation import open_log
+from checkpoint.events.entry_id import utc
+from checkpoint.events.errors import CheckpointError, UnsupportedServer
+from checkpoint.events.freshness import Place, check_fresh
+from checkpoint.events.server import problems, read_info, warnings
+from checkpoint.events.settings import Settings
+from checkpoint.events.steps import AskArchive, Steps, command
+from checkpoint.snapshotter import dead_letters
+
+from .health import live_members
+
+FARTHEST_MS = 5000
+"""How far the clocks of Redis and Postgres may be apart: an expired job is told by either."""
+
+T = TypeVar("T")
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    subject: str
+    is_well: bool
+    detail: str
+
+
+def examine(settings: Settings) -> Steps[list[Finding]]:
+    """Look at Redis, the log, the archive, the clocks and the workers, in that order."""
+    findings = [(yield from _looked_at("Redis", _redis))]
+    if not findings[0].is_well:
+        return findings
+    if settings.postgres_url is None:
+        detail = "none is configured: POSTGRES_URL names one"
+        findings.append(Finding("archive", is_well=True, detail=detail))
+    else:
+        findings.append((yield from _looked_at("archive", _archive)))
+        findings.append((yield from _looked_at("clocks", check_clocks)))
+    findings.append((yield from _looked_at("log", lambda: _log(settings))))
+    findings.append((yield from _looked_at("projector", partial(_worker, settings, "projector"))))
+    findings.append(
+        (yield from _looked_at("snapshotter", partial(_worker, settings, "snapshotter")))
+    )
+    return findings
+
+
+def check_clocks() -> Steps[str]:
+    """Compare the clocks of Redis and Postgres; UnsupportedServer if they are far apart."""
+    seconds, micros = yield from command("TIME")
+    redis_ms = int(seconds) * 1000 + int(micros) // 1000
+    postgres_ms: int = yield AskArchive(lambda archive: archive.now_ms())
+    apart = abs(redis_ms - postgres_ms)
+    if apart > FARTHEST_MS:
+        raise UnsupportedServer(
+            f"The clocks of Redis ({utc(redis_ms):%F %T}) and Postgres ({utc(postgres_ms):%F %T}) "
+            f"are {apart / 1000:.1f} s apart: set both by NTP"
+        )
+    return f"Redis and Postgres are {apart} ms apart"
+
+
+def _looked_at(subject: str, look: Callable[[], Steps[str]]) -> Steps[Finding]:
+    try:
+        return Finding(subject, is_well=True, detail=(yield from look()))
+    except CheckpointError as error:
+        return Finding(subject, is_well=False, detail=str(error))
+
+
+def _redis() -> Steps[str]:
+    info = yield from read_info()
+    if wrong := [*problems(info), *warnings(info)]:
+        raise UnsupportedServer("; ".join(wrong))
+    return f"version {info['redis_version']}, a primary, appendonly, noeviction"
+
+
+def _archive() -> Steps[str]:
+    version: int = yield AskArchive(lambda archive: archive.schema_version())
+    letters = yield AskArchive(dead_letters.find)
+    return f"schema version {version}, {len(letters)} dead letters"
+
+
+def _log(settings: Settings) -> Steps[str]:
+    has_archive = settings.postgres_url is not None
+    log = yield from open_log(settings.namespace, settings.partitions, has_archive=has_archive)
+    place = Place(settings.namespace, log.partitions, has_archive)
+    yield from check_fresh(place)
+    return f"{settings.namespace!r}, {log.partitions} partitions, whole"
+
+
+def _worker(settings: Settings, kind: str) -> Steps[str]:
+    live = yield from live_members(settings.namespace, kind)
+    if not live:
+        raise UnsupportedServer(f"none runs: start one with `checkpoint worker {kind}`")
+    return f"{len(live)} at work"

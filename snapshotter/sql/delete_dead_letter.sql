@@ -1,0 +1,2 @@
+DELETE FROM dead_letter
+WHERE (partition, ms, seq) = (%s, %s, %s)
