@@ -5,7 +5,7 @@ One call carries any number of events of one partition, checks them all, and app
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from secrets import token_hex
+from random import getrandbits
 from typing import Any, Literal, NamedTuple
 
 from . import codec
@@ -28,6 +28,10 @@ RENEW = Script.load("checkpoint.events", "renew")
 Kind = Literal["append", "delete", "claim", "steal", "release"]
 
 
+def _made_up_key() -> str:
+    return f"{getrandbits(64):x}"
+
+
 class Appended(NamedTuple):
     """Where an event stands in the log."""
 
@@ -37,6 +41,9 @@ class Appended(NamedTuple):
     incarnation: EntryId
     repeated: bool
     """The log had the event already: this request repeats one that was answered before."""
+    spooled: int = 0
+    """The event's number in the spool where Redis was away: it is not in the log yet, and has
+    neither id (0-0) nor version (0). `wait_until_durable` waits for it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Request:
     incarnation: EntryId | None = None
     owner: str = ""
     lease_ms: int | None = None
-    call_key: str = field(default_factory=lambda: token_hex(6))
+    call_key: str = field(default_factory=_made_up_key)
 
     @property
     def guards(self) -> list[Argument]:

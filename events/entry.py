@@ -1,6 +1,7 @@
 """A log entry: an event in its place in the log, with its version and incarnation."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from . import codec
@@ -9,8 +10,12 @@ from .errors import UndecodableEntry
 from .event import AnyEvent
 
 EVENT, VERSION, INCARNATION = b"event", b"version", b"incarnation"
-"""The fields of a stream entry. The first event of an incarnation, whose id names it, has no
-`incarnation` field of its own: Redis does not know the id before the entry is made."""
+FIELDS = [EVENT, VERSION, INCARNATION]
+"""The fields of a stream entry, in the order in which the append script writes them.
+
+The `incarnation` of an incarnation's first event, whose id names it, is empty: Redis does not know
+the id before the entry is made.
+"""
 
 
 class Entry(NamedTuple):
@@ -31,15 +36,17 @@ class Entry(NamedTuple):
 
 def decode(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
     """Decode an entry as Redis sends it; UndecodableEntry if it is not one of ours."""
-    values = dict(zip(fields[::2], fields[1::2], strict=False))
+    if fields[::2] != FIELDS:
+        raise UndecodableEntry(f"The entry's fields are {fields[::2]!r}, not {FIELDS!r}")
+    encoded, number, incarnation = fields[1::2]
     try:
         name = EntryId.parse(entry_id)
-        incarnation = values[INCARNATION]
-        version = int(values[VERSION])
-        encoded = values[EVENT]
-        born = EntryId.parse(incarnation) if incarnation else name
-    except (KeyError, ValueError) as error:
-        raise UndecodableEntry(f"The entry has no usable field {error}") from error
+        version = int(number)
+        born = _incarnation(incarnation) if incarnation else name
+    except ValueError as error:
+        raise UndecodableEntry(
+            f"The entry has no usable id, version or incarnation: {error}"
+        ) from error
     return Entry(name, born, version, codec.decode(encoded), encoded)
 
 
@@ -48,6 +55,10 @@ def fields(entry: Entry) -> list[bytes]:
     born = b"" if entry.incarnation == entry.id else str(entry.incarnation).encode()
     version = str(entry.version).encode()
     return [EVENT, entry.encoded, VERSION, version, INCARNATION, born]
+
+
+# many entries share an incarnation
+_incarnation = lru_cache(maxsize=4096)(EntryId.parse)
 
 
 class DeadLetter(NamedTuple):

@@ -13,7 +13,7 @@ class EntryId(NamedTuple):
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
         """Read `ms-seq` as Redis writes it; a ValueError where it is not of that form."""
-        ms, _, seq = (text.decode() if isinstance(text, bytes) else text).partition("-")
+        ms, _, seq = text.partition(b"-") if isinstance(text, bytes) else text.partition("-")
         return cls(int(ms), int(seq))
 
     def __str__(self) -> str:

@@ -84,5 +84,5 @@ def last_id(partition: PartitionKeys) -> Steps[EntryId]:
     """Return the id that the last entry of a partition's log had, trimmed or not."""
     if not (yield from command("EXISTS", partition.log)):
         return ZERO
-    stream = yield from command("XINFO STREAM", partition.log)
-    return EntryId.parse(stream["last-generated-id"])
+    stream = yield from command("XINFO", "STREAM", partition.log)
+    return EntryId.parse(dict(zip(stream[::2], stream[1::2], strict=True))[b"last-generated-id"])

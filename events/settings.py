@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,6 +38,8 @@ class Settings:
     """Seconds that a call may take, retries included."""
     ack: str = "log"
     """What a save waits for unless it says so itself: log, synced or durable."""
+    spool: Path | None = None
+    """A local file that keeps saves while Redis is away; None: they fail then."""
     max_payload: int = MAX_BYTES
     """Bytes of JSON that one event's data may take."""
     slice_entries: int = 512
@@ -46,6 +49,11 @@ class Settings:
     web_host: str = "127.0.0.1"
     web_port: int = 0
     """Where a worker's own web server listens; with port 0 it has none."""
+
+    @property
+    def reply_timeout(self) -> float:
+        """Seconds that one reply of Redis may take: half a call's time, for there may be two."""
+        return self.timeout / 2
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -99,6 +107,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "ttl": ("CHECKPOINT_TTL", _seconds),
     "timeout": ("CHECKPOINT_TIMEOUT", _seconds),
     "ack": ("CHECKPOINT_ACK", _ack),
+    "spool": ("CHECKPOINT_SPOOL", Path),
     "max_payload": ("CHECKPOINT_MAX_PAYLOAD", _integer(1, 64 * 1024 * 1024)),
     "slice_entries": ("CHECKPOINT_SLICE", _integer(1, 100_000)),
     "log_margin": ("CHECKPOINT_LOG_MARGIN", _seconds),

@@ -5,6 +5,7 @@ point folds a view and the entries that it lacks, replay folds the archive.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -65,15 +66,13 @@ def fold(state: JobState, entry: Entry) -> JobState:
     if entry.id <= state.id:
         return state
     before = state if entry.incarnation == state.incarnation else NOTHING
-    return _apply(
-        replace(
-            before,
-            incarnation=entry.incarnation,
-            version=entry.version,
-            id=entry.id,
-            expires_ms=entry.expires_ms,
-        ),
-        entry,
+    return replace(
+        before,
+        incarnation=entry.incarnation,
+        version=entry.version,
+        id=entry.id,
+        expires_ms=entry.expires_ms,
+        **_changes(before, entry),
     )
 
 
@@ -84,26 +83,27 @@ def fold_all(state: JobState, entries: Iterable[Entry]) -> JobState:
     return state
 
 
-def _apply(state: JobState, entry: Entry) -> JobState:
-    match entry.event:
-        case StageCompleted(stage=stage, pipeline=pipeline):
+def _changes(state: JobState, entry: Entry) -> dict[str, Any]:
+    """Return the fields that an entry's event sets anew."""
+    event = entry.event
+    match event:
+        case StageCompleted():
             done = Checkpoint(entry.id, entry.version, entry.encoded)
-            return replace(
-                state,
-                pipeline=pipeline or state.pipeline,
-                checkpoints={**state.checkpoints, stage: done},
-            )
-        case StageFailed(stage=stage, pipeline=pipeline, error=error, message=message):
-            known = state.failures.get(stage)
-            failure = Failure(entry.id, known.attempts + 1 if known else 1, error, message)
-            return replace(
-                state,
-                pipeline=pipeline or state.pipeline,
-                failures={**state.failures, stage: failure},
-            )
+            return {
+                "pipeline": event.pipeline or state.pipeline,
+                "checkpoints": {**state.checkpoints, event.stage: done},
+            }
+        case StageFailed():
+            known = state.failures.get(event.stage)
+            attempts = known.attempts + 1 if known else 1
+            failure = Failure(entry.id, attempts, event.error, event.message)
+            return {
+                "pipeline": event.pipeline or state.pipeline,
+                "failures": {**state.failures, event.stage: failure},
+            }
         case JobDeleted():
-            return replace(state, deleted=True, checkpoints={}, failures={}, owner="", token="")
-        case JobClaimed(owner=owner):
-            return replace(state, owner=owner, token=str(entry.id))
+            return {"deleted": True, "checkpoints": {}, "failures": {}, "owner": "", "token": ""}
+        case JobClaimed():
+            return {"owner": event.owner, "token": str(entry.id)}
         case JobReleased():
-            return replace(state, owner="", token="")
+            return {"owner": "", "token": ""}

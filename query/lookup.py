@@ -1,8 +1,9 @@
 """Finding a job's state: from the view and the log while Redis is there, else from the archive."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from checkpoint.events import entry as log_entry
 from checkpoint.events.entry import Entry
@@ -21,6 +22,8 @@ from checkpoint.projector.view import JobReading, parse_job, read_job
 
 SCAN_ENTRIES = 1000
 
+T = TypeVar("T")
+
 
 class Status(StrEnum):
     """What a job is, as far as is known."""
@@ -37,6 +40,7 @@ class Source(StrEnum):
     VIEW = "view"
     LOG = "log"
     ARCHIVE = "archive"
+    SPOOL = "spool"
 
 
 class Answer(NamedTuple):
@@ -69,7 +73,7 @@ def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:
     """
     call = read_job(place.namespace, place.partitions, job, stage)
     try:
-        reading = parse_job((yield from on_fresh_log(place, call)))
+        reading = parse_job((yield from _again_if_away(partial(on_fresh_log, place, call))))
     except LogUnavailable:
         if not place.has_archive:
             raise
@@ -81,6 +85,14 @@ def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:
     return Answer(state, status_of(state, reading.now_ms), source)
 
 
+def _again_if_away(ask: Callable[[], Steps[T]]) -> Steps[T]:
+    """Ask once more if Redis is away: a connection that has died is only found so by using it."""
+    try:
+        return (yield from ask())
+    except LogUnavailable:
+        return (yield from ask())
+
+
 def ask_archive(job: str) -> Steps[Answer]:
     """Find a job's state in the archive alone; the time is Postgres' own."""
     entries, now_ms = yield AskArchive(lambda archive: archive.job_entries(job))
@@ -88,12 +100,12 @@ def ask_archive(job: str) -> Steps[Answer]:
     return Answer(state, status_of(state, now_ms), Source.ARCHIVE)
 
 
-def look_up_past(place: Place, job: str) -> Steps[Answer]:
+def look_up_past(place: Place, job: str, stage: str = "") -> Steps[Answer]:
     """Find a job's state even if Redis has forgotten it, so that all four statuses are told apart.
 
     As far as is known: without an archive, an expired job looks like one that never existed.
     """
-    answer = yield from look_up(place, job)
+    answer = yield from look_up(place, job, stage)
     if answer.status is Status.UNKNOWN and place.has_archive:
         return (yield from ask_archive(job))
     return answer
@@ -141,10 +153,10 @@ def scan(partition: PartitionKeys, job: str, after: EntryId) -> Steps[list[Entry
         start = rows[-1][0].decode()
 
 
-def decoded(rows: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[Entry]:
+def decoded(rows: Iterable[tuple[bytes, Sequence[bytes]]]) -> Iterator[Entry]:
     """Decode what XRANGE returned, passing over what is not an event."""
     for name, fields in rows:
         try:
-            yield log_entry.decode(name, [part for pair in fields.items() for part in pair])
+            yield log_entry.decode(name, fields)
         except UndecodableEntry:
             continue

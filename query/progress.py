@@ -44,7 +44,7 @@ class JobProgress(TypedDict):
     checkpoints: list[CheckpointInfo]
     failures: list[FailureInfo]
     source: str
-    """Where the answer comes from: view, log or archive."""
+    """Where the answer comes from: view, log, archive or spool."""
 
 
 def job_progress(job: str, answer: Answer, pipeline: Pipeline) -> JobProgress:

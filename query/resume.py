@@ -25,7 +25,7 @@ class ResumePoint(TypedDict):
     """Every completed stage's data, in order."""
     is_complete: bool
     source: str
-    """Where the answer comes from: view, log or archive."""
+    """Where the answer comes from: view, log, archive or spool."""
 
 
 def resume_point(job: str, answer: Answer, pipeline: Pipeline) -> ResumePoint | None:

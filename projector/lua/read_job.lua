@@ -32,9 +32,11 @@ end
 
 local entries = {}
 for version = applied + 1, tonumber(head[2]) do
-  local id = string.match(redis.call('HGET', KEYS[3], version) or '', '^%S+')
-  local entry = id and redis.call('XRANGE', KEYS[2], id, id)
-  if not entry or not entry[1] then break end
-  entries[#entries + 1] = entry[1]
+  local known = redis.call('HGET', KEYS[3], version)
+  if not known then break end
+  local id = string.match(known, '^%S+')
+  local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
+  if not entry then break end
+  entries[#entries + 1] = entry
 end
 return {'OK', now, head, view, entries}

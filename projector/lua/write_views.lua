@@ -27,10 +27,15 @@ local function argument()
   at = at + 1
   return ARGV[at]
 end
-local function arguments()
+-- Lua's stack holds some 8,000 arguments, and a job may have more fields than that
+local CHUNK = 1000
+local function with_arguments(command, key)
   local count = tonumber(argument())
+  for first = at + 1, at + count, CHUNK do
+    redis.call(command, key, unpack(ARGV, first, math.min(first + CHUNK - 1, at + count)))
+  end
   at = at + count
-  return {unpack(ARGV, at - count + 1, at)}
+  return count
 end
 
 local function drop_applied(head, view, version, anew)
@@ -44,13 +49,12 @@ for k = 2, #KEYS, 2 do
   local head, view = KEYS[k], KEYS[k + 1]
   local incarnation, version, expires = argument(), tonumber(argument()), argument()
   local anew = argument() == '1'
-  local gone, set = arguments(), arguments()
   local lives = redis.call('HGET', head, 'incarnation') == incarnation
   if lives then drop_applied(head, view, version, anew) end
   if anew then redis.call('DEL', view) end
-  if #gone > 0 then redis.call('HDEL', view, unpack(gone)) end
-  if #set > 0 then
-    redis.call('HSET', view, 'incarnation', incarnation, 'version', version, unpack(set))
+  with_arguments('HDEL', view)
+  if with_arguments('HSET', view) > 0 then
+    redis.call('HSET', view, 'incarnation', incarnation, 'version', version)
     -- the head knows of later events, so of a later expiry; a job expires as a whole
     local until_ms = lives and redis.call('PEXPIRETIME', head) or 0
     redis.call('PEXPIREAT', view, until_ms > 0 and until_ms or expires)
