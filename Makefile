@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types wheel clean
+.PHONY: help install demo test chaos bench check lint types clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ demo: install ## Edit a video, kill the editor in the middle, resume (VIDEO=path
 
 test: install check ## Check and run every test
 	$(BIN)/python -m pytest
+
+chaos: install ## Hurt everything for a while (MINUTES=10 SEED=1), and check what was promised
+	cd tests && $(abspath $(BIN))/python -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+bench: install ## Measure the product beside what it is made of
+	$(BIN)/python -m bench
 
 check: install lint types ## Lint, format and types
 
