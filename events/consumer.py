@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from faust.transport import base
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service, get_logger
 
-from . import slices
 from .connection import connect_async
 from .cursor import Cursor
 from .entry_id import ZERO, EntryId
@@ -24,16 +23,14 @@ from .outage import AWAY, Outage
 from .positions import Group, Positions
 from .producer import declared_partitions
 from .shares import Shares
-from .slices import RawEntry, Slice
+from .slices import Reader, Slice, cut
 
 if TYPE_CHECKING:
     from .transport import Transport
 
-MESSAGES_AT_ONCE = 512
-"""Entries of a partition read in one round trip where a message is one entry, unless the app's
+ENTRIES_AT_ONCE = 512
+"""Entries of a partition that are read in one round trip, in whole slices, unless the app's
 `broker_max_poll_records` says otherwise."""
-
-Found: TypeAlias = Mapping[TP, list[RawEntry]]
 
 LAPSE = 3
 """Heartbeats that a member may miss before it counts as dead."""
@@ -53,7 +50,7 @@ class Consumer(base.Consumer):
         """Read from the server that `transport` names, as a new member of the app's group."""
         super().__init__(transport, *args, **kwargs)
         conf, options = self.app.conf, transport.options
-        self._client = slices.raw(connect_async(options.redis_url))
+        self._client = connect_async(options.redis_url)
         member = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._shares = Shares(
             self._client,
@@ -64,8 +61,11 @@ class Consumer(base.Consumer):
         )
         start = "$" if conf.consumer_auto_offset_reset == "latest" else "0-0"
         self._group = Group(self._client, conf.id, start)
-        self._outage = Outage(self.logger)
-        self._at_once = options.slice or conf.broker_max_poll_records or MESSAGES_AT_ONCE
+        self._group_outage = Outage(self.logger)
+        self._reading_outage = Outage(self.logger)
+        at_once = conf.broker_max_poll_records or ENTRIES_AT_ONCE
+        self._size = options.slice or 1
+        self._reader = Reader(self._client, self._size * max(1, at_once // self._size))
         self._cursors: dict[TP, Cursor] = {}
         self._assignment: frozenset[TP] | None = None
         self._wanted: frozenset[TP] | None = None
@@ -73,7 +73,6 @@ class Consumer(base.Consumer):
         self._subscribed = asyncio.Event()
         self._wanted_changed = asyncio.Event()
         self._beating = asyncio.Lock()
-        self._waiting: asyncio.Timeout | None = None
 
     async def on_start(self) -> None:
         """Refuse an app that needs what this transport does not have."""
@@ -136,17 +135,20 @@ class Consumer(base.Consumer):
             try:
                 await self._beat()
             except AWAY as error:
-                pause = self._outage.wait(error)
+                pause = self._group_outage.wait(error)
             else:
-                self._outage.over()
+                self._group_outage.over()
             await self.sleep(pause)
 
     async def _beat(self) -> None:
         async with self._beating:
-            if not self.should_stop:
-                places = await self._shares.beat(self._subscription)
-                await self._publish()
-                self._wanted = frozenset(TP(*place) for place in places)
+            if self.should_stop:
+                return
+            places = await self._shares.beat(self._subscription)
+            await self._publish()
+        if self._assignment is None and self._shares.waiting:
+            return
+        self._wanted = frozenset(TP(*place) for place in places)
         if self._wanted != self._assignment:
             self._wanted_changed.set()
 
@@ -201,44 +203,20 @@ class Consumer(base.Consumer):
         active_partitions: set[TP] | None,
         timeout: float,  # noqa: ASYNC109 - Faust's signature
     ) -> Mapping[TP, list[Slice]]:
-        active = [tp for tp in active_partitions or () if tp in self._cursors]
+        active = {tp: self._cursors[tp] for tp in active_partitions or () if tp in self._cursors}
         try:
-            positions = {tp: await self._position(tp) for tp in active}
-            found = await self._read(positions, timeout)
+            positions = {tp: await self._position(tp, cursor) for tp, cursor in active.items()}
+            found = await self._reader.read(positions, timeout)
         except AWAY as error:
-            await self.sleep(self._outage.wait(error))
+            await self.sleep(self._reading_outage.wait(error))
             return {}
-        size = self.transport.options.slice or 1
+        self._reading_outage.over()
         return {
-            tp: list(slices.cut(tp.partition, positions[tp], entries, size))
+            tp: list(cut(tp.partition, positions[tp], entries, self._size))
             for tp, entries in found.items()
         }
 
-    async def _read(self, positions: Mapping[TP, EntryId], seconds: float) -> Found:
-        if positions and (found := await self._read_at_most(positions, None)):
-            return found
-        try:
-            async with asyncio.timeout(None) as self._waiting:
-                if positions:
-                    return await self._read_at_most(positions, round(seconds * 1000))
-                await asyncio.sleep(seconds)
-        except TimeoutError:
-            pass  # woken: there is something else to wait for
-        finally:
-            self._waiting = None
-        return {}
-
-    async def _read_at_most(self, positions: Mapping[TP, EntryId], block_ms: int | None) -> Found:
-        return await slices.read(self._client, positions, self._at_once, block_ms)
-
-    def _wake(self) -> None:
-        # What is waited for has changed. Only a read that blocks is cut short.
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.reschedule(asyncio.get_running_loop().time())
-
-    async def _position(self, tp: TP) -> EntryId:
-        cursor = self._cursors[tp]
+    async def _position(self, tp: TP, cursor: Cursor) -> EntryId:
         if cursor.position is None:
             positions: Positions = self.transport.positions or self._group
             cursor.start(await positions.read(tp))
@@ -266,23 +244,23 @@ class Consumer(base.Consumer):
     def stop_flow(self) -> None:
         """Hand out nothing more until `resume_flow`."""
         super().stop_flow()
-        self._wake()
+        self._reader.wake()
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Read these partitions again, at once."""
         super().resume_partitions(tps)
-        self._wake()
+        self._reader.wake()
 
     def on_buffer_drop(self, tp: TP) -> None:
         """Read a partition again whose messages have been taken up."""
         super().on_buffer_drop(tp)
-        self._wake()
+        self._reader.wake()
 
     # Positions
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Start over from the positions, which are looked up at the next read."""
-        self._wake()
+        self._reader.wake()
         return {tp: cursor.reset() for tp, cursor in self._cursors.items()}
 
     def reread(self, tp: TP) -> None:
@@ -294,7 +272,7 @@ class Consumer(base.Consumer):
         if tp in self._cursors:
             self._committed_offset[tp] = self._cursors[tp].reset()
             self._acked_index[tp] = set()
-            self._wake()
+            self._reader.wake()
 
     def _new_offset(self, tp: TP) -> int | None:
         done, self._acked_index[tp] = self._acked_index[tp], set()
@@ -307,7 +285,7 @@ class Consumer(base.Consumer):
             await self._publish()
         except AWAY as error:
             # The next heartbeat that gets through publishes it.
-            self._outage.wait(error)
+            self._group_outage.wait(error)
             return False
         return True
 

@@ -9,6 +9,14 @@ from .entry_id import EntryId
 from .slices import Slice
 
 
+class Handed(NamedTuple):
+    """A slice that was handed out, but for its entries."""
+
+    number: int
+    last: EntryId
+    entries: int
+
+
 class Progress(NamedTuple):
     """A step forward: from one position to another, and how many entries lie between."""
 
@@ -29,7 +37,7 @@ class Cursor:
     """All up to here was handed out. None: where to start has to be looked up."""
     number: int = 0
     """Of the slice handed out last."""
-    _handed: deque[tuple[int, Slice]] = field(default_factory=deque)
+    _handed: deque[Handed] = field(default_factory=deque)
     _done: set[int] = field(default_factory=set)
     _progress: Progress | None = None
 
@@ -49,17 +57,17 @@ class Cursor:
         """Hand a slice out; return its number."""
         self.number += 1
         self.position = one.last
-        self._handed.append((self.number, one))
+        self._handed.append(Handed(self.number, one.last, len(one.entries)))
         return self.number
 
     def finish(self, numbers: Iterable[int]) -> int:
         """Note which slices are done; return the first number that is not."""
         self._done.update(numbers)
-        while self._handed and self._handed[0][0] in self._done:
-            number, one = self._handed.popleft()
-            self._done.remove(number)
+        while self._handed and self._handed[0].number in self._done:
+            one = self._handed.popleft()
+            self._done.remove(one.number)
             self._advance(one)
-        return self._handed[0][0] if self._handed else self.number + 1
+        return self._handed[0].number if self._handed else self.number + 1
 
     @property
     def progress(self) -> Progress | None:
@@ -73,7 +81,7 @@ class Cursor:
         if now and now.start == made.start:
             self._progress = Progress(made.last, now.last, now.entries - made.entries)
 
-    def _advance(self, one: Slice) -> None:
+    def _advance(self, one: Handed) -> None:
         if self._progress:
             start, _, entries = self._progress
-            self._progress = Progress(start, one.last, entries + len(one.entries))
+            self._progress = Progress(start, one.last, entries + one.entries)

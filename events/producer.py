@@ -59,20 +59,22 @@ class Producer(base.Producer):
         self._turn = count()
 
     async def on_stop(self) -> None:
-        """Send what is waiting, if the server takes it within five seconds."""
-        try:
-            await asyncio.wait_for(self.flush(), SOCKET_SECONDS)
-        except TimeoutError:
-            self.log.warning("Stopped with %d messages unsent", self._outbox.qsize())
+        """Send what is waiting."""
+        await self.flush()
 
     async def on_shutdown(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def flush(self) -> None:
-        """Wait until all messages are sent."""
-        await self.buffer.flush()
-        await self._outbox.join()
+        """Wait until all messages are sent; five seconds at most if this is the end."""
+        ending = self.should_stop or self.app.should_stop
+        try:
+            async with asyncio.timeout(SOCKET_SECONDS if ending else None):
+                await self.buffer.flush()
+                await self._outbox.join()
+        except TimeoutError:
+            self.log.warning("Stopping with messages unsent: Redis did not take them")
 
     async def send(  # noqa: PLR0917 - Faust's signature
         self,

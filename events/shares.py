@@ -27,6 +27,8 @@ class Shares:
         that are missing are created with that number or `default`, or waited for if that is None.
         """
         self.topics = Topics(client)
+        self.waiting = False
+        """Whether the last heartbeat was not the time yet to take a share of every topic."""
         self._members = members
         self._declared = declared
         self._default = default
@@ -40,6 +42,7 @@ class Shares:
         Raises LogUnavailable, and PartitionCountMismatch where the app declares another number
         than a topic has.
         """
+        self.waiting = False
         return frozenset([place for topic in topics for place in await self._beat(topic)])
 
     async def leave(self) -> None:
@@ -65,7 +68,9 @@ class Shares:
         self._met.add(topic)
         if back:
             self.topics.forget(topic)
-        return back or (beat.joined and len(beat.live) > 1)
+        wait = back or (beat.joined and len(beat.live) > 1)
+        self.waiting |= wait
+        return wait
 
     async def _partitions(self, topic: str) -> int | None:
         declared, found = self._declared(topic), await self.topics.partitions(topic)

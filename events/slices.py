@@ -1,5 +1,6 @@
 """Slices: runs of consecutive entries of one partition, read from Redis as they come."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -46,6 +47,41 @@ async def read(
         )
     streams = reply.items() if isinstance(reply, dict) else reply or ()
     return {keys[key]: entries for key, entries in streams}
+
+
+class Reader:
+    """Reads what is new in any number of partitions, in one call; its wait can be cut short."""
+
+    def __init__(self, client: Redis, at_once: int) -> None:
+        """Read through `client`, up to `at_once` entries of each partition in a call."""
+        self._client = raw(client)
+        self._at_once = at_once
+        self._waiting: asyncio.Timeout | None = None
+
+    async def read(self, positions: Mapping[P, EntryId], seconds: float) -> dict[P, list[RawEntry]]:
+        """Read what comes after each position, waiting up to `seconds` for the first entry.
+
+        Returns early, with nothing, when woken. Raises LogUnavailable.
+        """
+        # Waking closes the connection of a call that waits; one that does not is left alone.
+        if positions and (found := await read(self._client, positions, self._at_once, None)):
+            return found
+        try:
+            async with asyncio.timeout(None) as self._waiting:
+                if positions:
+                    return await read(self._client, positions, self._at_once, round(seconds * 1000))
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            pass  # woken
+        finally:
+            self._waiting = None
+        return {}
+
+    def wake(self) -> None:
+        """Cut a wait short: there is something else to wait for."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.reschedule(asyncio.get_running_loop().time())
 
 
 def raw(client: Redis) -> Redis:

@@ -18,6 +18,8 @@ def faust_settings(settings: Settings) -> dict[str, Any]:
         "broker": broker_url(settings),
         # the log is created by whoever comes first, with its id, not by Faust
         "topic_allow_declare": False,
+        # nobody is elected here, so no topic for it
+        "topic_disable_leader": True,
         # a position moves with the output it belongs to; Faust's commit only publishes it
         "broker_commit_interval": 1.0,
         # slices in memory per partition: enough to overlap reading with applying

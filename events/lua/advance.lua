@@ -37,14 +37,14 @@ local function before(a, b)
   return a_seq < b_seq
 end
 
--- How many entries were ever added up to where the group stands, if that can be told.
+-- How many entries were ever added up to `last`, if that can be told from where the group stands.
 local function count(at)
-  if at['last-delivered-id'] ~= from then return nil end
   local stream = named(redis.call('XINFO', 'STREAM', log))
-  local first = stream['first-entry']
-  if first and before(from, first[1]) then return stream['entries-added'] - stream['length'] end
-  if from == stream['last-generated-id'] then return stream['entries-added'] end
-  return at['entries-read'] or nil
+  if stream['last-generated-id'] == last then return stream['entries-added'] end
+  if at['last-delivered-id'] ~= from then return nil end
+  local first, read = stream['first-entry'], at['entries-read']
+  if first and before(from, first[1]) then read = stream['entries-added'] - stream['length'] end
+  return read and read + ARGV[5]
 end
 
 local at = find()
@@ -55,7 +55,7 @@ end
 if not before(at['last-delivered-id'], last) then return at['last-delivered-id'] end
 local read = count(at)
 if read then
-  redis.call('XGROUP', 'SETID', log, group, last, 'ENTRIESREAD', read + ARGV[5])
+  redis.call('XGROUP', 'SETID', log, group, last, 'ENTRIESREAD', read)
 else
   redis.call('XGROUP', 'SETID', log, group, last)
 end
