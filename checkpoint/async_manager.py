@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -31,9 +32,13 @@ class AsyncCheckpointManager:
         settings: Settings | None = None,
         *,
         pipeline: Pipeline | Sequence[str] = OPEN,
+        spool: str | Path | None = None,
     ) -> None:
-        """Take settings, by default those of the environment, and the pipeline's ordered stages."""
-        self._core = Core(settings or Settings.from_env(), as_pipeline(pipeline))
+        """Take settings, by default those of the environment, and the pipeline's ordered stages.
+
+        `spool` is what it is to CheckpointManager.
+        """
+        self._core = Core.of(settings or Settings.from_env(), as_pipeline(pipeline), spool)
         self._servers = AsyncServers(self._core.settings)
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:

@@ -4,17 +4,17 @@ Nothing here performs I/O; `events.steps` says what may be asked of whoever runs
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
-from random import random
+from functools import partial
+from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from checkpoint.events import payload
 from checkpoint.events.append import Appended, Batch, Request, batches
+from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log, open_log
-from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveNotConfigured,
     CheckpointError,
@@ -22,24 +22,28 @@ from checkpoint.events.errors import (
     InvalidSettings,
     LogNotReady,
     LogUnavailable,
-    NotDurableYet,
     NotSynced,
 )
 from checkpoint.events.event import JobDeleted, StageCompleted, StageFailed
 from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
+from checkpoint.events.server import check_server
 from checkpoint.events.settings import ACKS, Settings
-from checkpoint.events.steps import Pause, Steps, SyncedCall, command
+from checkpoint.events.steps import Steps, SyncedCall
+from checkpoint.events.watermark import confirm, wait_for
 from checkpoint.query.lookup import Answer, ask_archive, look_up, look_up_past
 from checkpoint.query.pipeline import OPEN, Pipeline
 from checkpoint.query.progress import JobProgress, job_progress
 from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
 from checkpoint.query.resume import ResumePoint, data_of, resume_point
 
-FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 1.0
-BLOCK_MS = 1000
+from .drain import append_or_spool, drain, last_id_after_drain, over_spooled
+from .retry import retried
+
+if TYPE_CHECKING:
+    from .spool import Spool
+
 MESSAGE_CHARACTERS = 2000
 
 T = TypeVar("T")
@@ -56,9 +60,20 @@ class Core:
     pipeline: Pipeline = OPEN
     token: str = ""
     """Of the claim under which events are appended, or "" for none."""
+    spool: "Spool | None" = None
+    """Where saves wait while Redis is away."""
     log: Log | None = field(default=None, init=False)
     known: Log | None = field(default=None, init=False)
     """The log as it was last seen, which a new one must not quietly replace."""
+
+    @classmethod
+    def of(cls, settings: Settings, pipeline: Pipeline, spool: str | Path | None = None) -> Self:
+        """Make a core, with a spool if one is named here or in the settings."""
+        if (path := spool or settings.spool) is None:
+            return cls(settings, pipeline)
+        from .spool import Spool  # noqa: PLC0415 - `import checkpoint` stays light
+
+        return cls(settings, pipeline, spool=Spool(path, settings.namespace))
 
     def save_many(
         self,
@@ -118,8 +133,7 @@ class Core:
     def is_completed(self, job: str, stage: str) -> Steps[bool]:
         """Say whether a stage has a live checkpoint."""
         self.pipeline.check(stage)
-        answer = yield from self._answer(job, stage)
-        return stage in answer.live.checkpoints
+        return stage in (yield from self._answer(job, stage)).live.checkpoints
 
     def resume_point(self, job: str) -> Steps[ResumePoint | None]:
         """Derive the job's resume point."""
@@ -127,17 +141,16 @@ class Core:
 
     def progress(self, job: str) -> Steps[JobProgress]:
         """Derive the job's progress, also of a job that is gone."""
-        check_name("job", job)
-        place = yield from self._place()
-        with self._log_may_be_lost():
-            answer = yield from (look_up_past(place, job) if place else ask_archive(job))
-        return job_progress(job, answer, self.pipeline)
+        return job_progress(job, (yield from self._answer(job, look=look_up_past)), self.pipeline)
 
     def history(self, job: str) -> Steps[list[HistoryEvent]]:
         """Replay the job: every event of it that archive and log have."""
         check_name("job", job)
         place = yield from self._place()
-        entries = yield from replay_job(place, job) if place else replay_archive(job)
+        if isinstance(place, Place):
+            entries = yield from replay_job(place, job)
+        else:
+            entries = yield from self._instead(place, replay_archive(job))
         return [history_event(entry) for entry in entries]
 
     def wait_until_durable(
@@ -148,21 +161,22 @@ class Core:
             raise ArchiveNotConfigured
         log = yield from self.open()
         until = self._deadline() if deadline is None else deadline
-        for job, entry, *_ in appended:
-            number = partition_of(job, log.partitions)
-            watermark = PartitionKeys(self.settings.namespace, number).watermark
-            yield from _wait_for(watermark, job, entry, until)
+        for one in appended:
+            entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id
+            number = partition_of(one.job, log.partitions)
+            partition = PartitionKeys(self.settings.namespace, number)
+            yield from wait_for(partition, one.job, entry, until, self._longest_block)
+            if not one.spooled:
+                yield from confirm(partition, one.job, entry)
 
     def open(self) -> Steps[Log]:
         """Find the log or create it, once."""
         if self.log is None:
+            yield from check_server()
             settings = self.settings
             has_archive = settings.postgres_url is not None
             self.log = self.known = yield from open_log(
-                settings.namespace,
-                settings.partitions,
-                has_archive=has_archive,
-                known=self.known,
+                settings.namespace, settings.partitions, has_archive=has_archive, known=self.known
             )
         return self.log
 
@@ -171,23 +185,47 @@ class Core:
         """How long a job lives after an event, in milliseconds."""
         return max(1, round(self.settings.ttl * 1000))
 
+    @property
+    def _longest_block(self) -> float:
+        # so that the reply is there before the connection counts as dead: Redis looks for waits
+        # that are over ten times a second
+        return max(0.0, self.settings.reply_timeout - 0.2)
+
     def _deadline(self) -> float:
         return monotonic() + self.settings.timeout
 
-    def _answer(self, job: str, stage: str = "") -> Steps[Answer]:
+    def _answer(
+        self, job: str, stage: str = "", look: Callable[..., Steps[Answer]] = look_up
+    ) -> Steps[Answer]:
         check_name("job", job)
         place = yield from self._place()
-        with self._log_may_be_lost():
-            return (yield from (look_up(place, job, stage) if place else ask_archive(job)))
-
-    def _place(self) -> Steps[Place | None]:
-        """Say where to look; None where Redis is away and only the archive is left."""
+        if isinstance(place, Place):
+            found = look(place, job, stage)
+        else:
+            found = self._instead(place, ask_archive(job))
+        if self.spool:
+            found = over_spooled(self.spool, job, stage, found)
         try:
+            return (yield from found)
+        except LogNotReady:
+            self.log = None
+            raise
+
+    def _place(self) -> Steps[Place | LogUnavailable]:
+        """Say where to look, or why the log cannot be asked."""
+        try:
+            if self.spool:
+                with suppress(LogUnavailable):  # where Redis takes no more, it still answers
+                    yield from drain(self, self.spool, self._deadline())
             return self.place((yield from self.open()))
-        except LogUnavailable:
-            if self.settings.postgres_url is None:
-                raise
-            return None
+        except LogUnavailable as error:
+            return error
+
+    def _instead(self, away: LogUnavailable, archived: Steps[T]) -> Steps[T]:
+        """Ask the archive instead of the log, if there is one."""
+        if self.settings.postgres_url is None:
+            raise away
+        return (yield from archived)
 
     def place(self, log: Log) -> Place:
         """Say where the log is, and whether it has an archive."""
@@ -203,44 +241,51 @@ class Core:
         if wanted == "durable" and self.settings.postgres_url is None:
             raise ArchiveNotConfigured
         deadline = self._deadline()
-        log = yield from _retried(self.open, deadline)
+        if self.spool:
+            return (yield from append_or_spool(self, self.spool, requests, wanted, deadline))
+        return (yield from self.append_now(requests, wanted, deadline))
+
+    def append_now(
+        self, requests: Sequence[Request], ack: str, deadline: float
+    ) -> Steps[list[Appended]]:
+        """Append events to the log and wait for `ack`, until the deadline."""
+        log = self.log or (yield from retried(lambda _: self.open(), deadline))
         found: dict[str, list[Appended]] = {}
         for batch in batches(requests, self.settings.namespace, log.partitions):
-            for one in (yield from self._append_batch(self.place(log), batch, wanted, deadline)):
+            for one in (yield from self.append_batch(self.place(log), batch, ack, deadline)):
                 found.setdefault(one.job, []).append(one)
         answers = {job: iter(rows) for job, rows in found.items()}
         appended = [next(answers[request.event.job]) for request in requests]
-        if wanted == "durable":
+        if ack == "durable":
             yield from self.wait_until_durable(appended, deadline)
         return appended
 
-    def _append_batch(
+    def append_batch(
         self, place: Place, batch: Batch, ack: str, deadline: float
     ) -> Steps[list[Appended]]:
-        retries = count()
-
-        def attempt() -> Steps[list[Appended]]:
-            call = batch.call(retry=next(retries) > 0)
-            if ack != "synced":
-                return batch.read((yield from on_fresh_log(place, call)))
-            wait_ms = max(1, int((deadline - monotonic()) * 1000))
-            reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
-            appended = batch.read(reply)
-            if not synced:
-                raise NotSynced
-            return appended
-
-        with self._log_may_be_lost():
-            return (yield from _retried(attempt, deadline))
-
-    @contextmanager
-    def _log_may_be_lost(self) -> Iterator[None]:
-        """Forget which log it is once Redis no longer holds it."""
+        """Append events of one partition: all of them or, where one is refused, none."""
+        attempt = partial(self._attempt, place, batch, ack, deadline)
         try:
-            yield
+            return (yield from retried(attempt, deadline))
         except LogNotReady:
             self.log = None
             raise
+
+    def _attempt(
+        self, place: Place, batch: Batch, ack: str, deadline: float, tries: int
+    ) -> Steps[list[Appended]]:
+        call = batch.call(retry=tries > 0)
+        crash_point("append: before the script")
+        if ack != "synced":
+            reply = yield from on_fresh_log(place, call)
+            crash_point("append: after the script")
+            return batch.read(reply)
+        wait_ms = max(1, int(min(deadline - monotonic(), self._longest_block) * 1000))
+        reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
+        appended = batch.read(reply)
+        if not synced:
+            raise NotSynced
+        return appended
 
 
 @contextmanager
@@ -250,30 +295,3 @@ def noted(error: BaseException) -> Iterator[None]:
         yield
     except CheckpointError as second:
         error.add_note(f"The failure could not be recorded: {second}")
-
-
-def _retried(attempt: Callable[[], Steps[T]], deadline: float) -> Steps[T]:
-    """Run an attempt, and again with growing, jittered pauses while Redis is away."""
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return (yield from attempt())
-        except LogUnavailable:
-            wait = pause * (0.5 + random())  # noqa: S311 - jitter, not a secret
-            if monotonic() + wait >= deadline:
-                raise
-            yield Pause(wait)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _wait_for(watermark: str, job: str, entry: EntryId, deadline: float) -> Steps[None]:
-    """Block until the watermark stream has an entry at or past `entry`."""
-    while (left_ms := int((deadline - monotonic()) * 1000)) > 0:
-        block = min(left_ms, BLOCK_MS)
-        if (yield from command("XREAD", "BLOCK", block, "STREAMS", watermark, str(entry.before))):
-            return
-    raise NotDurableYet(
-        f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in time: "
-        "see that a snapshotter runs, and wait again with wait_until_durable",
-        entry_id=str(entry),
-    )

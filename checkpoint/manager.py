@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -36,9 +37,14 @@ class CheckpointManager:
         settings: Settings | None = None,
         *,
         pipeline: Pipeline | Sequence[str] = OPEN,
+        spool: str | Path | None = None,
     ) -> None:
-        """Take settings, by default those of the environment, and the pipeline's ordered stages."""
-        self._core = Core(settings or Settings.from_env(), as_pipeline(pipeline))
+        """Take settings, by default those of the environment, and the pipeline's ordered stages.
+
+        `spool` names a local file that keeps saves while Redis is away, instead of
+        `settings.spool`: see `save`.
+        """
+        self._core = Core.of(settings or Settings.from_env(), as_pipeline(pipeline), spool)
         self._servers = Servers(self._core.settings)
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
@@ -61,6 +67,11 @@ class CheckpointManager:
         `durable` (committed to the archive; NotDurableYet). `expected_version` is the version the
         job must be at (VersionConflict). A second call with the same `key` returns what the first
         one did and changes nothing.
+
+        Where Redis stays away and the manager has a spool, a save that asks for `log` goes there:
+        the result then has `spooled`. The next call of any manager with that spool sends it once
+        Redis is back; what the log then refuses stays in the spool, with a warning in the log
+        of the process.
         """
         steps = self._core.save_many(
             [(job_id, stage, data)], ack=ack, expected_version=expected_version, key=key

@@ -1,21 +1,29 @@
 """Restoring a log that Redis has lost, all of it or its last seconds, from the archive.
 
 A partition is closed while it is restored: appends and lookups raise LogNotReady. Every step can
-be repeated, so a restore that is killed is simply run again, and two at once do no harm.
+be repeated, so a restore that is killed is simply run again. Two at once do no harm: whoever
+closes a partition last goes on alone, and a partition that is whole is not closed.
+
+The log goes on after a fence, an entry id greater than all that may be lost: in the archive, so
+that a snapshotter that still holds lost entries does not store them, and in the views, for the
+projectors.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from secrets import token_hex
+from typing import Any
 
 from checkpoint.events.append import APPEND, RENEW
+from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import ARCHIVED, Log
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogNotReady
-from checkpoint.events.freshness import Behind, Place, last_id
 from checkpoint.events.keys import PartitionKeys, topic_meta
 from checkpoint.events.script import Argument, Call, Script
+from checkpoint.events.server import read_info
 from checkpoint.events.steps import AskArchive, LoadScript, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, Change
@@ -23,10 +31,12 @@ from checkpoint.snapshotter import restorations
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.restorations import Restoration
 
+CLOSE_PARTITION = Script.load("checkpoint", "close_partition")
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
 OPEN_PARTITION = Script.load("checkpoint", "open_partition")
 
 JOBS_AT_ONCE = 100
+GATE = (APPEND, RENEW, READ_JOB)
 
 Tell = Callable[[str], None]
 
@@ -34,59 +44,68 @@ Tell = Callable[[str], None]
 def restore(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     """Bring Redis up to the archive; return what was restored, nothing where Redis lacks nothing.
 
-    `tell` hears of progress. LogNotReady where the archive knows no log either; LogUnavailable and
-    ArchiveUnavailable where a server is away.
+    `tell` hears of progress. LogNotReady where the archive knows no log either, or where another
+    restore went on with this one's work; LogUnavailable and ArchiveUnavailable where a server is
+    away.
     """
     log: Log | None = yield AskArchive(lambda archive: archive.log())
     if log is None:
         raise LogNotReady(f"The archive knows no log {namespace!r}, so there is none to restore")
     yield from _refuse_another(namespace, log)
-    behind = yield from find_lost(Place(namespace, log.partitions, has_archive=True))
-    restored = []
-    for lost in behind:
-        tell(f"partition {lost.partition}: restoring what lies after {lost.logged}")
-        one = yield from _restore_partition(namespace, log, lost)
-        tell(f"partition {lost.partition}: {one.jobs} jobs restored up to {one.archived}")
-        restored.append(one)
+    run, since = yield from _this_run()
     meta = topic_meta(namespace)
-    yield from command("HSET", meta, "id", log.id, "partitions", log.partitions, "state", ARCHIVED)
-    yield from open_gate()
+    was_restarted = (yield from command("HGET", meta, "run")) not in (None, run)
+    positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
+    restored = []
+    for number in range(log.partitions):
+        keys = PartitionKeys(namespace, number)
+        if one := (yield from _restore_partition(keys, log, positions[number], tell)):
+            restored.append(one)
+        elif was_restarted:
+            yield from _record_restart(keys, since)
+    fields = ("id", log.id, "partitions", log.partitions, "state", ARCHIVED, "run", run)
+    yield from command("HSET", meta, *fields)
+    crash_point("restore: before the gate")
+    yield from open_gate(namespace)
     return restored
 
 
 def keep_whole(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     """Restore what Redis lost, if it was restarted or emptied since it was last made sure of."""
-    state = yield from command("HGET", topic_meta(namespace), "state")
-    if state == ARCHIVED and (yield from gate_is_open()):
+    state, known = yield from command("HMGET", topic_meta(namespace), "state", "run")
+    run, _ = yield from _this_run()
+    if state == ARCHIVED and run == known and (yield from gate_is_open(namespace)):
         return []
     if (yield AskArchive(lambda archive: archive.log())) is None:
         return []
     return (yield from restore(namespace, tell))
 
 
-def find_lost(place: Place) -> Steps[list[Behind]]:
-    """Find the partitions that Redis has lost, wholly or in part."""
-    positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
-    found = []
-    for number in range(place.partitions):
-        keys = PartitionKeys(place.namespace, number)
-        logged = yield from last_id(keys)
-        archived = positions.get(number, ZERO)
-        if logged < archived or not (yield from command("EXISTS", keys.meta)):
-            found.append(Behind(number, logged, max(archived, logged)))
-    return found
+def _this_run() -> Steps[tuple[bytes, int]]:
+    """Name the run of Redis, and say when it had not begun yet: ms since 1970."""
+    info = yield from read_info()
+    seconds, _ = yield from command("TIME")
+    return info["run_id"].encode(), (int(seconds) - int(info["uptime_in_seconds"]) - 1) * 1000
 
 
-def open_gate() -> Steps[None]:
+def _record_restart(keys: PartitionKeys, since_ms: int) -> Steps[None]:
+    """Note that Redis may have lost what the archive did not have yet either."""
+    rows = yield from command("XREVRANGE", keys.log, since_ms, "-", "COUNT", 1)
+    last = EntryId.parse(rows[0][0]) if rows else ZERO
+    restart = Restoration(keys.partition, last, last, 0)
+    yield AskArchive(lambda archive: restorations.record(archive, restart))
+
+
+def open_gate(namespace: str) -> Steps[None]:
     """Make Redis know the scripts that are only loaded once the log is known to be whole."""
-    for script in (APPEND, RENEW, READ_JOB):
-        yield LoadScript(script)
+    for script in GATE:
+        yield LoadScript(script.for_log(namespace))
 
 
-def gate_is_open() -> Steps[bool]:
+def gate_is_open(namespace: str) -> Steps[bool]:
     """Say whether Redis knows those scripts: if not, it was restarted."""
-    known = yield from command("SCRIPT", "EXISTS", APPEND.sha, RENEW.sha, READ_JOB.sha)
-    return all(known)
+    names = [script.for_log(namespace).sha for script in GATE]
+    return all((yield from command("SCRIPT", "EXISTS", *names)))
 
 
 def _refuse_another(namespace: str, log: Log) -> Steps[None]:
@@ -98,27 +117,32 @@ def _refuse_another(namespace: str, log: Log) -> Steps[None]:
         )
 
 
-def _restore_partition(namespace: str, log: Log, lost: Behind) -> Steps[Restoration]:
-    keys = PartitionKeys(namespace, lost.partition)
-    yield from command("DEL", keys.meta)
-    seconds, _ = yield from command("TIME")
-    jobs: list[str] = yield AskArchive(
-        lambda archive: restorations.jobs_after(
-            archive, lost.partition, lost.logged, int(seconds) * 1000
-        )
+def _restore_partition(
+    keys: PartitionKeys, log: Log, archived: EntryId, tell: Tell
+) -> Steps[Restoration | None]:
+    token = token_hex(8)
+    closing = [keys.meta, keys.log, keys.position, keys.restoring]
+    code, *found = yield from _call(Call(CLOSE_PARTITION, closing, [token, str(archived)]))
+    if code != b"CLOSED":
+        return None
+    crash_point("restore: partition closed")
+    logged, viewed = map(EntryId.parse, found[:2])
+    fence = EntryId(found[2], 0)
+    tell(f"partition {keys.partition}: restoring what lies after {logged}")
+    begun: tuple[Restoration, list[str]] = yield AskArchive(
+        partial(restorations.begin, keys.partition, logged, min(logged, viewed), fence)
     )
+    restored, jobs = begun
+    crash_point("restore: on record")
     for some in _chunks(jobs):
         histories = yield AskArchive(partial(_histories, some))
-        yield from _call(_write_jobs(keys, some, histories))
-    restored = Restoration(lost.partition, lost.logged, lost.archived, len(jobs))
-    yield AskArchive(lambda archive: restorations.record(archive, restored))
-    yield from _call(
-        Call(
-            OPEN_PARTITION,
-            [keys.meta, keys.log, keys.position, keys.watermark],
-            [log.id, str(lost.archived)],
-        )
-    )
+        yield from _fenced(_write_jobs(keys, token, some, histories))
+    crash_point("restore: jobs written")
+    opening = [keys.restoring, keys.meta, keys.log, keys.position, keys.watermark]
+    last = str(max(fence, restored.archived))
+    yield from _fenced(Call(OPEN_PARTITION, opening, [token, log.id, last]))
+    crash_point("restore: partition opened")
+    tell(f"partition {keys.partition}: {restored.jobs} jobs restored up to {restored.archived}")
     return restored
 
 
@@ -126,9 +150,15 @@ def _histories(jobs: Sequence[str], archive: Archive) -> list[list[Entry]]:
     return [archive.job_entries(job)[0] for job in jobs]
 
 
-def _call(call: Call) -> Steps[None]:
+def _call(call: Call) -> Steps[Any]:
     yield LoadScript(call.script)
-    yield call
+    return (yield call)
+
+
+def _fenced(call: Call) -> Steps[None]:
+    """Call a script that does nothing once another restore has closed the partition anew."""
+    if not (yield from _call(call)):
+        raise LogNotReady("Another restore goes on with this one's work")
 
 
 def _chunks(jobs: Sequence[str]) -> Iterator[list[str]]:
@@ -138,10 +168,13 @@ def _chunks(jobs: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _write_jobs(
-    partition: PartitionKeys, jobs: Sequence[str], histories: Sequence[Sequence[Entry]]
+    partition: PartitionKeys,
+    token: str,
+    jobs: Sequence[str],
+    histories: Sequence[Sequence[Entry]],
 ) -> Call:
-    keys: list[str] = []
-    arguments: list[Argument] = []
+    keys = [partition.restoring]
+    arguments: list[Argument] = [token]
     for job, entries in zip(jobs, histories, strict=True):
         keys += partition.job(job)
         arguments += _job_arguments(entries)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import finalize
@@ -10,7 +11,16 @@ from weakref import finalize
 from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
-from checkpoint.events.steps import AskArchive, Command, LoadScript, Pause, Step, Steps, SyncedCall
+from checkpoint.events.steps import (
+    AskArchive,
+    AskSpool,
+    Command,
+    LoadScript,
+    Pause,
+    Step,
+    Steps,
+    SyncedCall,
+)
 
 if TYPE_CHECKING:
     from checkpoint.snapshotter.archive import Archive
@@ -23,90 +33,94 @@ class Servers:
 
     def __init__(self, settings: Settings) -> None:
         """Take the servers' addresses."""
-        from checkpoint.events import connection  # noqa: PLC0415 - `import checkpoint` stays light
+        from checkpoint.events.lines import Lines  # noqa: PLC0415 - `import checkpoint` stays light
 
-        self._redis = connection
-        self._client = connection.connect(settings.redis_url, settings.timeout)
+        self._redis = Lines(settings.redis_url, settings.reply_timeout)
         self._archive = ArchiveOnDemand(settings)
         finalize(self, self._archive.close)
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
         advance = partial(next, steps)
-        while True:
-            try:
-                step = advance()
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-            try:
-                advance = partial(steps.send, self._perform(step))
-            except CheckpointError as error:
-                advance = partial(steps.throw, error)
+        with closing(steps):  # lets go of what they hold, however this ends
+            while True:
+                try:
+                    step = advance()
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+                try:
+                    advance = partial(steps.send, self._perform(step))
+                except CheckpointError as error:
+                    advance = partial(steps.throw, error)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._redis.close()
         self._archive.close()
 
-    def _perform(self, step: Step) -> Any:
+    def _perform(self, step: Step) -> Any:  # noqa: PLR0911 - one for each kind of step
         match step:
             case Call():
-                return self._redis.run(self._client, step)
+                return self._redis.run(step)
             case Command(words):
-                return self._redis.execute(self._client, *words)
+                return self._redis.execute(*words)
             case SyncedCall(call, timeout_ms):
-                return self._redis.run_synced(self._client, call, timeout_ms)
+                return self._redis.run_synced(call, timeout_ms)
             case LoadScript(script):
-                return self._redis.load(self._client, script)
+                return self._redis.load(script)
             case AskArchive(question):
                 return question(self._archive.get())
+            case AskSpool(ask):
+                return ask()
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
 
 
 class AsyncServers:
-    """Carries out steps in asyncio code; questions to the archive wait in a thread."""
+    """Carries out steps in asyncio code; questions to archive and spool wait in a thread."""
 
     def __init__(self, settings: Settings) -> None:
         """Take the servers' addresses."""
-        from checkpoint.events import connection  # noqa: PLC0415 - `import checkpoint` stays light
+        from checkpoint.events.lines import AsyncLines  # noqa: PLC0415 - as in Servers
 
-        self._redis = connection
-        self._client = connection.connect_async(settings.redis_url, settings.timeout)
+        self._redis = AsyncLines(settings.redis_url, settings.reply_timeout)
         self._archive = ArchiveOnDemand(settings)
         finalize(self, self._archive.close)
 
     async def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
         advance = partial(next, steps)
-        while True:
-            try:
-                step = advance()
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-            try:
-                advance = partial(steps.send, await self._perform(step))
-            except CheckpointError as error:
-                advance = partial(steps.throw, error)
+        with closing(steps):  # lets go of what they hold, however this ends
+            while True:
+                try:
+                    step = advance()
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+                try:
+                    advance = partial(steps.send, await self._perform(step))
+                except CheckpointError as error:
+                    advance = partial(steps.throw, error)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._redis.aclose()
         await asyncio.to_thread(self._archive.close)
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: Step) -> Any:  # noqa: PLR0911 - one for each kind of step
         match step:
             case Call():
-                return await self._redis.run_async(self._client, step)
+                return await self._redis.run(step)
             case Command(words):
-                return await self._redis.execute_async(self._client, *words)
+                return await self._redis.execute(*words)
             case SyncedCall(call, timeout_ms):
-                return await self._redis.run_synced_async(self._client, call, timeout_ms)
+                return await self._redis.run_synced(call, timeout_ms)
             case LoadScript(script):
-                return await self._redis.load_async(self._client, script)
+                return await self._redis.load(script)
             case AskArchive(question):
                 return await asyncio.to_thread(lambda: question(self._archive.get()))
+            case AskSpool(ask):
+                return await asyncio.to_thread(ask)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
 

@@ -99,7 +99,7 @@ class Batch(NamedTuple):
             arguments += [*requests[0].guards, len(requests)]
             for request in requests:
                 arguments += request.arguments(retry=retry)
-        return Call(APPEND, keys, arguments)
+        return Call(APPEND.for_log(self.partition.namespace), keys, arguments)
 
     def read(self, reply: Sequence[Any]) -> list[Appended]:
         """Turn the script's reply into where each event stands, or raise what it refused."""
@@ -127,7 +127,8 @@ def refusal(
 
 def renew(partition: PartitionKeys, job: str, token: str, lease_ms: int) -> Call:
     """Make a claim's lease run `lease_ms` from now, unless the claim is over."""
-    return Call(RENEW, [partition.meta, partition.job(job).head], [token, lease_ms])
+    script = RENEW.for_log(partition.namespace)
+    return Call(script, [partition.meta, partition.job(job).head], [token, lease_ms])
 
 
 def _job_claimed(job: str, owner: str, left_ms: int) -> CheckpointError:

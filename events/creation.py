@@ -7,6 +7,7 @@ while the archive knows of one: then the log was lost, and must be restored.
 from typing import NamedTuple
 from uuid import uuid4
 
+from .crash_point import crash_point
 from .errors import LogNotReady, PartitionCountMismatch
 from .keys import DEFAULT_PARTITIONS, PartitionKeys, topic_meta
 from .steps import AskArchive, Steps, command
@@ -42,6 +43,7 @@ def open_log(
     if log is None:
         yield from command("HSETNX", meta, "partitions", partitions or DEFAULT_PARTITIONS)
         yield from command("HSETNX", meta, "id", uuid4().hex)
+        crash_point("log: named")
         log, state = yield from _read(meta)
     if log is None:
         raise LogNotReady
@@ -68,8 +70,10 @@ def _finish(namespace: str, log: Log, state: bytes, *, has_archive: bool) -> Ste
         known = yield AskArchive(lambda archive: archive.register_log(log))
         if known.id != log.id:
             yield from _refuse(namespace, state)
+    crash_point("log: registered")
     for number in range(log.partitions):
         yield from command("HSETNX", PartitionKeys(namespace, number).meta, "id", log.id)
+    crash_point("log: partitions marked")
     yield from command("HSET", meta, "state", ARCHIVED if has_archive else READY)
 
 

@@ -91,6 +91,14 @@ class SchemaTooNew(CheckpointError):
     """The archive's schema was written by a newer release of this package."""
 
 
+class SpoolUnavailable(CheckpointError):
+    """The spool's file cannot be read or written."""
+
+
+class SpooledEventRefused(CheckpointError):
+    """The log refused an event that was spooled while Redis was away; the spool keeps it."""
+
+
 class NotSynced(CheckpointError):
     """Redis has the event, but did not confirm in time that it is on disk."""
 
@@ -102,6 +110,10 @@ class NotDurableYet(CheckpointError):
         """Take the id of the entry that the archive does not have yet."""
         super().__init__(message)
         self.entry_id = entry_id
+
+
+class EventLost(CheckpointError):
+    """Redis lost the event before the archive had it: save it again."""
 
 
 class ServerStartError(CheckpointError):

@@ -69,6 +69,11 @@ class PartitionKeys(NamedTuple):
         """Stream whose last id is the entry id up to which the archive holds everything."""
         return f"{self.tag}:watermark"
 
+    @property
+    def restoring(self) -> str:
+        """String: names the restore that has the partition closed."""
+        return f"{self.tag}:restoring"
+
     def job(self, job: str) -> JobKeys:
         """Name the keys of one job of this partition."""
         tag = self.tag

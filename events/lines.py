@@ -4,19 +4,24 @@ What a client of redis-py adds to a command (its pool's checks, retries, events,
 costs more than Redis itself takes for it, so its connections are used here directly.
 """
 
+import asyncio
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
+import hiredis
 import redis
 import redis.asyncio
-from hiredis import pack_command
 
 from .connection import options, translate, valid
+from .errors import LogUnavailable, ScriptUnknown
 from .script import Argument, Call, Script
 
 T = TypeVar("T")
+
+_pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
 
 
 class Lines:
@@ -34,7 +39,7 @@ class Lines:
 
     def execute(self, *words: Argument) -> Any:
         """Run one command."""
-        return self._talk([pack_command(words)], _read_one)
+        return self._talk([_pack(words)], _read_one)
 
     def run(self, call: Call) -> Any:
         """Call a script; ScriptUnknown where Redis does not know it."""
@@ -50,8 +55,9 @@ class Lines:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        while self._free:
-            self._free.pop().disconnect()
+        with suppress(IndexError):
+            while True:
+                self._free.pop().disconnect()
 
     def _take(self) -> Any:
         if self._pid != os.getpid():  # after a fork, the connections are the parent's
@@ -59,7 +65,8 @@ class Lines:
         try:
             return self._free.pop()
         except IndexError:
-            return self._pool.make_connection()
+            # not the pool's own way, which counts connections up and never down
+            return self._pool.connection_class(**self._pool.connection_kwargs)
 
     def _talk(self, packed: list[bytes], talk: Callable[[Any], T]) -> T:
         line = self._take()
@@ -68,7 +75,10 @@ class Lines:
             reply = talk(line)
         except BaseException as error:
             line.disconnect()
-            if translation := translate(error):
+            translation = translate(error)
+            if isinstance(translation, LogUnavailable):
+                self.close()  # where one has died, the idle ones have too
+            if translation:
                 raise translation from error
             raise
         self._free.append(line)
@@ -86,11 +96,23 @@ class AsyncLines:
 
     async def execute(self, *words: Argument) -> Any:
         """Run one command."""
-        return await self._talk([pack_command(words)], _await_one)
+        return await self._talk([_pack(words)], _await_one)
 
     async def run(self, call: Call) -> Any:
         """Call a script; ScriptUnknown where Redis does not know it."""
         return await self.execute(*_evalsha(call))
+
+    async def run_loaded(self, call: Call) -> Any:
+        """Call a script, loading it first where Redis does not know it yet.
+
+        For workers, whose scripts compare positions themselves: what they write of an older state
+        is what a restore overwrites.
+        """
+        try:
+            return await self.run(call)
+        except ScriptUnknown:
+            await self.load(call.script)
+            return await self.run(call)
 
     async def run_synced(self, call: Call, timeout_ms: int) -> tuple[Any, int]:
         """Call a script, and wait on the same connection for its writes to be on disk."""
@@ -100,13 +122,17 @@ class AsyncLines:
         """Make Redis know a script."""
         await self.execute("SCRIPT", "LOAD", script.text)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections that are not in use."""
         while self._free:
             await self._free.pop().disconnect()
 
+    def _new(self) -> Any:
+        return self._pool.connection_class(**self._pool.connection_kwargs)
+
     async def _talk(self, packed: list[bytes], talk: Callable[[Any], Awaitable[T]]) -> T:
-        line = self._free.pop() if self._free else self._pool.make_connection()
+        line = self._free.pop() if self._free else self._new()
+        cancellations = _cancellations()
         try:
             if not line.is_connected:
                 await line.connect()
@@ -114,11 +140,27 @@ class AsyncLines:
             reply = await talk(line)
         except BaseException as error:
             await line.disconnect(nowait=True)
-            if translation := translate(error):
+            _raise_if_cancelled_since(cancellations)
+            translation = translate(error)
+            if isinstance(translation, LogUnavailable):
+                await self.aclose()
+            if translation:
                 raise translation from error
             raise
         self._free.append(line)
+        _raise_if_cancelled_since(cancellations)
         return reply
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _raise_if_cancelled_since(cancellations: int) -> None:
+    # redis-py sends under asyncio.wait_for, which before Python 3.12 may swallow a cancellation
+    if _cancellations() > cancellations:
+        raise asyncio.CancelledError
 
 
 def _read_one(line: Any) -> Any:
@@ -142,4 +184,4 @@ def _evalsha(call: Call) -> tuple[Argument, ...]:
 
 
 def _synced(call: Call, timeout_ms: int) -> list[bytes]:
-    return [pack_command(_evalsha(call)), pack_command(("WAITAOF", 1, 0, timeout_ms))]
+    return [_pack(_evalsha(call)), _pack(("WAITAOF", 1, 0, timeout_ms))]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 
@@ -20,8 +21,17 @@ class Script:
     @classmethod
     def load(cls, package: str, name: str) -> "Script":
         """Read `lua/<name>.lua` from a package."""
-        text = files(package).joinpath("lua", f"{name}.lua").read_text()
+        return cls.of(name, files(package).joinpath("lua", f"{name}.lua").read_text())
+
+    @classmethod
+    def of(cls, name: str, text: str) -> "Script":
+        """Make a script of its text."""
         return cls(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    @cache  # noqa: B019 - there are few scripts and few logs in a process
+    def for_log(self, namespace: str) -> "Script":
+        """Make the script one log's own: that Redis knows it says nothing of another log."""
+        return self.of(self.name, f"-- of the log {namespace}\n{self.text}")
 
 
 @dataclass(frozen=True, slots=True)

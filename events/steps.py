@@ -46,13 +46,20 @@ class AskArchive:
 
 
 @dataclass(frozen=True, slots=True)
+class AskSpool:
+    """A question to the spool's file; SpoolUnavailable is thrown in where it has no answer."""
+
+    question: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A wait of so many seconds."""
 
     seconds: float
 
 
-Step: TypeAlias = Call | Command | SyncedCall | LoadScript | AskArchive | Pause
+Step: TypeAlias = Call | Command | SyncedCall | LoadScript | AskArchive | AskSpool | Pause
 Steps: TypeAlias = Generator[Step, Any, T]
 
 

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import faust
 
-from checkpoint.events.connection import connect_async
 from checkpoint.events.consumer import Consumer
 from checkpoint.events.entry_id import EntryId
+from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place
 from checkpoint.events.transport import NoTables, Transport
@@ -32,7 +32,7 @@ class ViewPositions:
 def create_app(settings: Settings) -> faust.App:
     """Make the app that applies the log `settings.namespace` to its views."""
     app = faust.App(GROUP, TableManager=NoTables, **faust_settings(settings))
-    projector = Projector(connect_async(settings.redis_url), settings.namespace)
+    projector = Projector(AsyncLines(settings.redis_url, settings.timeout), settings.namespace)
     cast(Transport, app.transport).positions = ViewPositions(projector)
 
     async def apply(slices: Any) -> None:

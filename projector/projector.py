@@ -4,12 +4,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from redis.asyncio import Redis
-
-from checkpoint.events import connection
+from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import Entry, decode_all
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.lines import AsyncLines
 from checkpoint.events.slices import Slice
 
 from .projection import by_job, project
@@ -21,15 +20,15 @@ log = logging.getLogger(__name__)
 class Projector:
     """Writes the views of one log. Any number of projectors may work on the same partition."""
 
-    def __init__(self, client: "Redis", namespace: str) -> None:
-        """Take a client of the log's Redis, and the log's name."""
-        self._client = client
+    def __init__(self, redis: AsyncLines, namespace: str) -> None:
+        """Take lines to the log's Redis, and the log's name."""
+        self._redis = redis
         self._namespace = namespace
 
     async def position(self, partition: int) -> EntryId:
         """Return the last entry id that the partition's views have."""
         keys = PartitionKeys(self._namespace, partition)
-        return parse_position(await connection.execute_async(self._client, "GET", keys.position))
+        return parse_position(await self._redis.execute("GET", keys.position))
 
     async def apply(self, part: Slice) -> EntryId:
         """Apply what the views lack of a slice, and return where they stand now.
@@ -56,8 +55,11 @@ class Projector:
         jobs = by_job(entry for entry in entries if entry.id > position)
         states: list[Any] = []
         if jobs:
-            reply = await connection.run_worker(self._client, read_states(partition, jobs))
+            reply = await self._redis.run_loaded(read_states(partition, jobs))
             states = parse_states(reply)
         changes = project(dict(zip(jobs, states, strict=True)), jobs)
         call = write_views(partition, position, last, changes)
-        return parse_written(await connection.run_worker(self._client, call))
+        crash_point("view: before the write")
+        written = await self._redis.run_loaded(call)
+        crash_point("view: after the write")
+        return parse_written(written)

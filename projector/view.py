@@ -32,16 +32,10 @@ _decoder = msgspec.json.Decoder(JobState)
 
 
 class Head(NamedTuple):
-    """What the append script keeps of a job: where its log ends, and who holds it."""
+    """Where a job's log ends, as the append script has it."""
 
     incarnation: EntryId
     version: int
-    expires_ms: int
-    deleted: bool
-    token: str
-    owner: str
-    lease_ms: int
-    """When the lease runs out: ms since 1970 by Redis' clock."""
 
 
 class JobReading(NamedTuple):
@@ -68,7 +62,8 @@ def read_job(namespace: str, partitions: int, job: str, stage: str = "") -> Call
     """Ask for a job: its head, its view (of one stage only, if named), its unapplied entries."""
     partition = PartitionKeys(namespace, partition_of(job, partitions))
     head, view, _ = partition.job(job)
-    return Call(READ_JOB, [partition.meta, partition.log, head, view], [stage])
+    script = READ_JOB.for_log(namespace)
+    return Call(script, [partition.meta, partition.log, head, view], [stage])
 
 
 def parse_job(reply: Sequence[Any]) -> JobReading:
@@ -78,22 +73,9 @@ def parse_job(reply: Sequence[Any]) -> JobReading:
     _, now_ms, head, view, entries = reply
     return JobReading(
         now_ms,
-        _parse_head(head) if head else None,
+        Head(EntryId.parse(head[0]), int(head[1])) if head else None,
         _parse_view(dict(zip(view[::2], view[1::2], strict=True))) if view else NOTHING,
         [log_entry.decode(name, fields) for name, fields in entries],
-    )
-
-
-def _parse_head(fields: Sequence[bytes | None]) -> Head:
-    incarnation, version, expires, ended, token, owner, lease = (x or b"" for x in fields)
-    return Head(
-        EntryId.parse(incarnation),
-        int(version),
-        int(expires),
-        bool(ended),
-        token.decode(),
-        owner.decode(),
-        int(lease or 0),
     )
 
 

@@ -42,7 +42,8 @@ def replay_job(place: Place, job: str) -> Steps[list[Entry]]:
 
 def replay_archive(job: str) -> Steps[list[Entry]]:
     """Find the entries of a job that the archive has."""
-    return (yield AskArchive(lambda archive: archive.job_history(job)))
+    entries: list[Entry] = yield AskArchive(lambda archive: archive.job_history(job))
+    return entries
 
 
 def history_event(entry: Entry) -> HistoryEvent:

@@ -10,6 +10,7 @@ from psycopg import Connection
 
 from checkpoint.events import codec
 from checkpoint.events import entry as log_entry
+from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import EntryId
@@ -103,6 +104,13 @@ class Archive:
             return self.transact(lambda connection: _store(connection, chapters, _copy))
         except RefusedRow:
             return self.transact(lambda connection: _store(connection, chapters, _insert_singly))
+
+    def has(self, partition: int, entry: EntryId) -> bool:
+        """Say whether an entry is archived, as an event or as a dead letter."""
+        values = [partition, *entry] * 2
+        return self.transact(
+            lambda connection: bool(_one(connection.execute(query("has_entry"), values))[0])
+        )
 
     def job_entries(self, job: str) -> tuple[list[Entry], int]:
         """Return the events of a job's latest incarnation, and Postgres' time in ms."""
@@ -212,11 +220,13 @@ def _store(
     locked = connection.execute(query("lock_positions"), [partitions])
     positions = {partition: EntryId(int(ms), int(seq)) for partition, ms, seq in locked}
     new = list(_new_in(chapters, positions))
+    crash_point("archive: before the rows")
     add(connection, [(part.partition, entry) for part in new for entry in part.entries])
     for part in new:
         for letter in part.dead:
             _bury(connection, part.partition, letter)
         connection.execute(query("move_position"), [*part.end, part.partition])
+    crash_point("archive: before the commit")
     return positions
 
 

@@ -29,26 +29,42 @@ class Restoration(NamedTuple):
     """When, by Postgres' clock; None until it is on record."""
 
 
-def jobs_after(archive: Archive, partition: int, after: EntryId, now_ms: int) -> list[str]:
-    """Return the jobs with events after an entry id that live at a time (ms since 1970)."""
+def begin(
+    partition: int, logged: EntryId, after: EntryId, fence: EntryId, archive: Archive
+) -> tuple[Restoration, list[str]]:
+    """Put a partition's position at the fence, on record; return what is to be restored.
+
+    That is the live jobs with events after an entry id. Nothing that lies before the fence is
+    stored from now on, whoever still has it.
+    """
     values = {
         "partition": partition,
         "ms": after.ms,
         "seq": after.seq,
-        "now_ms": now_ms,
+        "now_ms": fence.ms,
         "default_ttl_ms": DAY_MS,
     }
 
-    def read(connection: Connection) -> list[str]:
-        return [job for (job,) in connection.execute(query("jobs_after"), values)]
+    def begun(connection: Connection) -> tuple[Restoration, list[str]]:
+        ((_, ms, seq),) = connection.execute(query("lock_positions"), [[partition]])
+        archived = EntryId(int(ms), int(seq))
+        jobs = [job for (job,) in connection.execute(query("jobs_after"), values)]
+        restored = Restoration(partition, logged, archived, len(jobs))
+        _record(connection, restored)
+        connection.execute(query("move_position"), [*max(archived, fence), partition])
+        return restored, jobs
 
-    return archive.transact(read)
+    return archive.transact(begun)
 
 
 def record(archive: Archive, restored: Restoration) -> None:
-    """Note that a partition's log was restored from the archive."""
+    """Note that a partition's log may have lost what it had after an entry id."""
+    archive.transact(lambda connection: _record(connection, restored))
+
+
+def _record(connection: Connection, restored: Restoration) -> None:
     values = [restored.partition, *restored.logged, *restored.archived, restored.jobs]
-    archive.transact(lambda connection: connection.execute(query("record_restoration"), values))
+    connection.execute(query("record_restoration"), values)
 
 
 def on_record(archive: Archive) -> list[Restoration]:

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from redis.asyncio import Redis
-
-from checkpoint.events import connection, watermark
+from checkpoint.events import watermark
+from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import decode_all
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
 from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.lines import AsyncLines
 from checkpoint.events.slices import Slice
 
 from .archive import Archive, Chapter
@@ -34,9 +34,9 @@ class _Pending(NamedTuple):
 class Snapshotter:
     """Stores slices of all partitions in shared transactions and publishes the watermarks."""
 
-    def __init__(self, client: "Redis", archive: Archive, namespace: str, margin_ms: int) -> None:
-        """Take a client of the log's Redis, the archive, and how long entries stay in the log."""
-        self._client = client
+    def __init__(self, redis: AsyncLines, archive: Archive, namespace: str, margin_ms: int) -> None:
+        """Take lines to the log's Redis, the archive, and how long entries stay in the log."""
+        self._redis = redis
         self._archive = archive
         self._namespace = namespace
         self._margin_ms = margin_ms
@@ -71,9 +71,7 @@ class Snapshotter:
         """Drop from the log what view and archive both have; return how many entries."""
         return sum(
             [
-                await connection.run_worker(
-                    self._client, watermark.trim(self._keys(number), self._margin_ms)
-                )
+                await self._redis.run_loaded(watermark.trim(self._keys(number), self._margin_ms))
                 for number in partitions
             ]
         )
@@ -81,15 +79,17 @@ class Snapshotter:
     async def _store(self, batch: list[_Pending]) -> None:
         chapters = [_chapter(pending.part) for pending in batch]
         positions = await self._patiently(lambda: asyncio.to_thread(self._archive.store, chapters))
+        crash_point("archive: after the commit")
         for part, settle in batch:
             settle(positions[part.partition] >= part.last)
         for partition in {chapter.partition for chapter in chapters}:
             await self._publish(partition, positions[partition])
+        crash_point("archive: after the watermark")
 
     async def _publish(self, partition: int, position: EntryId) -> None:
         if position.ms:
             publish = watermark.publish(self._keys(partition), position)
-            await self._patiently(lambda: connection.run_worker(self._client, publish))
+            await self._patiently(lambda: self._redis.run_loaded(publish))
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask a server again and again while it is away: the log waits."""

@@ -1,22 +1,25 @@
--- open_partition(log id, archived) -> 1
+-- open_partition(token, log id, last) -> 1 | 0 if another restore has closed the partition since
 --
--- Makes a restored partition a log again: its next entry gets a greater id than any archived one.
+-- Makes a restored partition a log again: its next entry gets a greater id than any before.
 --
--- KEYS[1]  meta       hash    id
--- KEYS[2]  log        stream
--- KEYS[3]  position   string  of the projector: the views have been written up to `archived`,
---                             unless there are entries left that they lack
--- KEYS[4]  watermark  stream
--- ARGV[1]  id         of the log
--- ARGV[2]  archived   entry id up to which the archive holds everything
+-- KEYS[1]  restoring  string  token of the restore that may do this
+-- KEYS[2]  meta       hash    id
+-- KEYS[3]  log        stream
+-- KEYS[4]  position   string  of the projector: the views have been written
+-- KEYS[5]  watermark  stream
+-- ARGV[1]  token
+-- ARGV[2]  id         of the log
+-- ARGV[3]  last       entry id up to which view and archive hold everything
 
-if redis.call('EXISTS', KEYS[2]) == 0 then
-  redis.call('XGROUP', 'CREATE', KEYS[2], 'restored', '0-0', 'MKSTREAM')
-  redis.call('XGROUP', 'DESTROY', KEYS[2], 'restored')
-  redis.call('SET', KEYS[3], ARGV[2])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+if redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('XGROUP', 'CREATE', KEYS[3], 'restored', '0-0', 'MKSTREAM')
+  redis.call('XGROUP', 'DESTROY', KEYS[3], 'restored')
 end
+redis.call('SET', KEYS[4], ARGV[3])
 -- both refuse an id that is behind, which is as well
-redis.pcall('XSETID', KEYS[2], ARGV[2])
-redis.pcall('XADD', KEYS[4], 'MAXLEN', 1, ARGV[2], 'archived', '1')
-redis.call('HSET', KEYS[1], 'id', ARGV[1])
+redis.pcall('XSETID', KEYS[3], ARGV[3])
+redis.pcall('XADD', KEYS[5], 'MAXLEN', 1, ARGV[3], 'archived', '1')
+redis.call('HSET', KEYS[2], 'id', ARGV[2])
 return 1

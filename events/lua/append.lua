@@ -10,7 +10,7 @@
 -- KEYS[1]  meta      hash    there is a log only where this exists
 -- KEYS[2]  log       stream  XADD: event, version, incarnation
 -- then for each job:
---   +1     head      hash    incarnation version expires ended keyed token owner lease, and the
+--   +1     head      hash    incarnation version expires ended keyed token owner lease retried, and the
 --                            index: version -> "entry-id request-key"; the projector drops of it
 --                            what it applied
 --   +2     view      hash    only its time to live is touched: a job expires as a whole
@@ -27,7 +27,7 @@
 --     key         names this request; a repeated one is answered as the first was
 --     scope       job: the caller's own key, remembered as long as the job lives;
 --                 call: made up for this call, remembered while the index has it, and looked for
---                 only if scope is retry
+--                 only if scope is retry, or if such a one came before
 --     owner       of a claim, or ""
 --     lease       of a claim in ms, or ""
 
@@ -39,8 +39,8 @@ local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function read_job(head, view, requests)
-  local f = call('HMGET', head, 'incarnation', 'version', 'expires', 'ended', 'keyed', 'token', 'owner', 'lease')
-  local job = {head = head, view = view, requests = requests, events = {}, last = tonumber(f[2] or 0), life = f[1] or ''}
+  local f = call('HMGET', head, 'incarnation', 'version', 'expires', 'ended', 'keyed', 'token', 'owner', 'lease', 'retried')
+  local job = {head = head, view = view, requests = requests, events = {}, last = tonumber(f[2] or 0), life = f[1] or '', retried = f[9]}
   if f[1] and not f[4] and tonumber(f[3]) > now then
     job.lives, job.incarnation, job.version, job.keyed = true, f[1], job.last, f[5]
     if f[6] and tonumber(f[8]) > now then job.token, job.owner, job.lease = f[6], f[7], tonumber(f[8]) end
@@ -82,7 +82,7 @@ for k = 3, #KEYS, 3 do
   local fresh
   for n = 1, count do
     local scope = ARGV[at + 5]
-    local answer = scope ~= 'call' and repeated(job, ARGV[at + 4], scope)
+    local answer = (scope ~= 'call' or job.retried) and repeated(job, ARGV[at + 4], scope)
     job.events[n] = {at = at, answer = answer}
     if not answer then fresh = ARGV[at + 1] end
     at = at + 7
@@ -122,6 +122,8 @@ local function append(job, kind, event, ttl, key, scope, owner, lease)
     call('HSET', job.head, 'keyed', 1)
     job.keyed = true
   end
+  -- the first call of this request may still be on its way
+  if scope == 'retry' then call('HSET', job.head, 'retried', 1) end
   answer(id, version, job.incarnation, 0)
   if kind == 'claim' or kind == 'steal' then
     call('HSET', job.head, 'token', id, 'owner', owner, 'lease', now + lease)

@@ -14,7 +14,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local head = redis.call('HMGET', KEYS[3], 'incarnation', 'version', 'expires', 'ended', 'token', 'owner', 'lease')
+local head = redis.call('HMGET', KEYS[3], 'incarnation', 'version')
 if not head[1] then return {'OK', now, {}, {}, {}} end
 
 local view, applied = {}, 0

@@ -1,0 +1,36 @@
+-- close_partition(token, archived) -> {"CLOSED", last id of the log, projector's position, now in ms}
+--                                  | {"WHOLE"}
+--
+-- Closes a partition that has lost entries, so that one restore can write to it; the last to close
+-- it is the one.
+--
+-- KEYS[1]  meta       hash    there is no log where this is not
+-- KEYS[2]  log        stream
+-- KEYS[3]  position   string  of the projector
+-- KEYS[4]  restoring  string  token of the restore
+-- ARGV[1]  token
+-- ARGV[2]  archived   entry id up to which the archive holds everything
+
+local function parts(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+
+local last = '0-0'
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  local stream = redis.call('XINFO', 'STREAM', KEYS[2])
+  for i = 1, #stream, 2 do
+    if stream[i] == 'last-generated-id' then last = stream[i + 1] end
+  end
+end
+
+local ms, seq = parts(last)
+local archived_ms, archived_seq = parts(ARGV[2])
+local behind = ms < archived_ms or ms == archived_ms and seq < archived_seq
+if not behind and redis.call('EXISTS', KEYS[1]) == 1 then return {'WHOLE'} end
+
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[4], ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return {'CLOSED', last, redis.call('GET', KEYS[3]) or '0-0', now}
