@@ -256,7 +256,7 @@ with make(Path(sys.argv[2])) as server:
         ),
     ],
 )
-def test_nothing_outlives_a_killed_parent(kind: Kind, tmp_path: Path, guardian_too: bool) -> None:  # noqa: FBT001 - pytest gives it by name
+def test_nothing_outlives_a_killed_parent(kind: Kind, tmp_path: Path, guardian_too: bool) -> None:
     command = [sys.executable, "-c", PARENT, kind.make.__name__, str(tmp_path / "server")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

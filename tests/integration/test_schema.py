@@ -1,0 +1,110 @@
+"""The archive's schema: made once, by whoever comes first, and never by an older release."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from checkpoint.events.creation import Log
+from checkpoint.events.errors import SchemaTooNew
+from checkpoint.snapshotter import schema
+from checkpoint.snapshotter.archive import Archive
+
+
+@pytest.fixture
+def archive(postgres_url: str, namespace: str) -> Iterator[Archive]:
+    made = Archive(postgres_url, namespace)
+    yield made
+    made.close()
+
+
+def test_migrations_are_numbered_from_one_without_gaps() -> None:
+    assert list(schema.migrations()) == list(range(1, len(schema.migrations()) + 1))
+
+
+def test_an_empty_database_gets_all_migrations_and_a_second_run_none(archive: Archive) -> None:
+    assert archive.migrate() == list(schema.migrations().values())
+    assert archive.migrate() == []
+
+
+def test_the_first_use_migrates_by_itself(archive: Archive) -> None:
+    assert archive.log() is None
+    assert archive.migrate() == []
+
+
+def test_eight_that_migrate_at_once_apply_each_migration_once(
+    postgres_url: str, namespace: str
+) -> None:
+    start = threading.Barrier(8)
+
+    def migrate(number: int) -> list[str]:
+        archive = Archive(postgres_url, namespace)
+        start.wait()
+        try:
+            # half of them by name, half as the first use of a worker does
+            return archive.migrate() if number % 2 else [] if archive.log() is None else ["?"]
+        finally:
+            archive.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(migrate, range(8)))
+    with psycopg.connect(postgres_url) as connection:
+        schema.enter(connection, namespace)
+        rows = connection.execute("SELECT version FROM migration ORDER BY version")
+        assert [row[0] for row in rows] == list(schema.migrations())
+
+
+def test_logs_in_one_database_migrate_at_once_and_share_nothing(
+    postgres_url: str, namespace: str
+) -> None:
+    names = [f"{namespace}{number}" for number in range(4)]
+    start = threading.Barrier(4)
+
+    def register(name: str) -> Log:
+        archive = Archive(postgres_url, name)
+        start.wait()
+        try:
+            return archive.register_log(Log(f"of {name}", 1))
+        finally:
+            archive.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        logs = list(threads.map(register, names))
+    assert [log.id for log in logs] == [f"of {name}" for name in names]
+
+
+def test_a_schema_of_a_newer_release_is_refused(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    archive.migrate()
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        schema.enter(connection, namespace)
+        connection.execute("INSERT INTO migration (version, name) VALUES (9999, 'future')")
+    for use in (archive.log, archive.migrate, archive.positions):
+        with pytest.raises(SchemaTooNew, match=r"version 9999.*upgrade"):
+            use()
+
+
+def test_a_user_who_may_not_create_roles_can_still_use_the_archive(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    """The grants are then an administrator's to make."""
+    user = f"{namespace}_user"
+    name = sql.Identifier(user)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        database = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("CREATE ROLE {}").format(name))
+        connection.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, name))
+        try:
+            connection.execute(sql.SQL("SET ROLE {}").format(name))
+            schema.enter(connection, f"{namespace}own")
+            assert schema.migrate(connection) == list(schema.migrations().values())
+            connection.execute("INSERT INTO log (id, partitions) VALUES ('x', 1)")
+        finally:
+            connection.execute("RESET ROLE")
+            connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(name))
+            connection.execute(sql.SQL("DROP ROLE {}").format(name))
+    assert archive.log() is None

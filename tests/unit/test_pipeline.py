@@ -1,0 +1,49 @@
+import pytest
+
+from checkpoint import Pipeline, SmartVideoEditorCheckpoint
+from checkpoint.events.errors import InvalidName, UnknownStage
+from checkpoint.query.pipeline import OPEN, as_pipeline
+
+FILM = Pipeline("film", ("cut", "mix", "export"))
+
+
+def test_a_stage_of_the_pipeline_is_taken() -> None:
+    assert FILM.check("mix") == "mix"
+
+
+@pytest.mark.parametrize("stage", ["Mix", "mix ", "", "paint"])
+def test_an_unknown_stage_is_an_error_that_names_those_there_are(stage: str) -> None:
+    with pytest.raises(UnknownStage, match="stages are: cut, mix, export"):
+        FILM.check(stage)
+
+
+def test_the_error_of_the_video_pipeline_names_its_eight_stages() -> None:
+    pipeline = SmartVideoEditorCheckpoint.pipeline
+    with pytest.raises(UnknownStage) as unknown:
+        pipeline.check("rendering")
+    assert len(pipeline.stages) == 8
+    assert all(stage in str(unknown.value) for stage in pipeline.stages)
+
+
+def test_an_open_pipeline_takes_any_name_that_is_one() -> None:
+    assert OPEN.check("whatever") == "whatever"
+    with pytest.raises(InvalidName):
+        OPEN.check("")
+
+
+def test_stages_are_in_the_pipelines_order_and_others_follow() -> None:
+    assert FILM.in_order(["export", "extra", "cut"]) == ["cut", "export", "extra"]
+    assert OPEN.in_order(["b", "a"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"), [("film", ["cut", "cut"]), ("film", [""]), ("film\n", ["cut"])]
+)
+def test_a_pipeline_of_bad_names_is_refused(name: str, stages: list[str]) -> None:
+    with pytest.raises(InvalidName):
+        Pipeline(name, stages)
+
+
+def test_plain_stage_names_make_a_nameless_pipeline() -> None:
+    assert as_pipeline(["a", "b"]) == Pipeline("", ("a", "b"))
+    assert as_pipeline(FILM) is FILM
