@@ -79,7 +79,7 @@ class CheckpointManager:
         return self._servers.run(steps)[0]
 
     def save_many(self, items: Iterable[StageData], *, ack: str | None = None) -> list[Appended]:
-        """Record many stages, as (job, stage, data): one call per partition, all of it or nothing.
+        """Record many stages, as (job, stage, data): one call per partition, each all or nothing.
 
         The results come in the order of the items.
         """

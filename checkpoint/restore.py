@@ -54,7 +54,7 @@ def restore(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     yield from _refuse_another(namespace, log)
     run, since = yield from _this_run()
     meta = topic_meta(namespace)
-    was_restarted = (yield from command("HGET", meta, "run")) not in (None, run)
+    was_restarted = (yield from command("HGET", meta, "run")) != run
     positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
     restored = []
     for number in range(log.partitions):

@@ -35,7 +35,7 @@ def open_log(
     """
     meta = topic_meta(namespace)
     log, state = yield from _read(meta)
-    if log is None and known is not None:
+    if known is not None and (log is None or log.id != known.id):
         raise LogNotReady(
             f"Redis has lost the log {namespace!r}. Where there is an archive, a snapshotter "
             "restores it as soon as it runs; `checkpoint restore` does it by hand"

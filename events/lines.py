@@ -62,11 +62,12 @@ class Lines:
     def _take(self) -> Any:
         if self._pid != os.getpid():  # after a fork, the connections are the parent's
             self._free, self._pid = deque(), os.getpid()
-        try:
-            return self._free.pop()
-        except IndexError:
-            # not the pool's own way, which counts connections up and never down
-            return self._pool.connection_class(**self._pool.connection_kwargs)
+        with suppress(IndexError):
+            while not _is_quiet(line := self._free.pop()):
+                line.disconnect()
+            return line
+        # not the pool's own way, which counts connections up and never down
+        return self._pool.connection_class(**self._pool.connection_kwargs)
 
     def _talk(self, packed: list[bytes], talk: Callable[[Any], T]) -> T:
         line = self._take()
@@ -161,6 +162,14 @@ def _raise_if_cancelled_since(cancellations: int) -> None:
     # redis-py sends under asyncio.wait_for, which before Python 3.12 may swallow a cancellation
     if _cancellations() > cancellations:
         raise asyncio.CancelledError
+
+
+def _is_quiet(line: Any) -> bool:
+    """Say if a connection is as it was left: with nothing to read, not even its end."""
+    try:
+        return not line.can_read(0)
+    except (redis.ConnectionError, OSError):
+        return False
 
 
 def _read_one(line: Any) -> Any:

@@ -18,7 +18,17 @@ T = TypeVar("T")
 ACKS = ("log", "synced", "durable")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 MILLISECOND, CENTURY = 0.001, 100 * 365 * 86400.0
-LIBPQVARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
+LIMITS: dict[str, tuple[float, float]] = {
+    "partitions": (1, 1024),
+    "ttl": (MILLISECOND, CENTURY),
+    "timeout": (MILLISECOND, CENTURY),
+    "max_payload": (1, 64 * 1024 * 1024),
+    "slice_entries": (1, 100_000),
+    "log_margin": (MILLISECOND, CENTURY),
+    "web_port": (0, 65535),
+}
+"""What the settings that are numbers may be."""
+LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,16 @@ class Settings:
     web_host: str = "127.0.0.1"
     web_port: int = 0
     """Where a worker's own web server listens; with port 0 it has none."""
+
+    def __post_init__(self) -> None:
+        """Check the values; InvalidSettings or InvalidName says which cannot be used."""
+        check_namespace(self.namespace)
+        if self.ack not in ACKS:
+            raise InvalidSettings(f"ack={self.ack!r}: it is one of {', '.join(ACKS)}")
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise InvalidSettings(f"{name}={value!r}: it is from {low:,} to {high:,}")
 
     @property
     def reply_timeout(self) -> float:
@@ -86,6 +106,11 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _limited(name: str) -> Callable[[str], int]:
+    low, high = LIMITS[name]
+    return _integer(int(low), int(high))
+
+
 def _integer(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.strip().isdecimal() or not low <= int(text) <= high:
@@ -103,16 +128,16 @@ def _ack(text: str) -> str:
 
 VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "namespace": ("CHECKPOINT_NAMESPACE", check_namespace),
-    "partitions": ("CHECKPOINT_PARTITIONS", _integer(1, 1024)),
+    "partitions": ("CHECKPOINT_PARTITIONS", _limited("partitions")),
     "ttl": ("CHECKPOINT_TTL", _seconds),
     "timeout": ("CHECKPOINT_TIMEOUT", _seconds),
     "ack": ("CHECKPOINT_ACK", _ack),
     "spool": ("CHECKPOINT_SPOOL", Path),
-    "max_payload": ("CHECKPOINT_MAX_PAYLOAD", _integer(1, 64 * 1024 * 1024)),
-    "slice_entries": ("CHECKPOINT_SLICE", _integer(1, 100_000)),
+    "max_payload": ("CHECKPOINT_MAX_PAYLOAD", _limited("max_payload")),
+    "slice_entries": ("CHECKPOINT_SLICE", _limited("slice_entries")),
     "log_margin": ("CHECKPOINT_LOG_MARGIN", _seconds),
     "web_host": ("CHECKPOINT_WEB_HOST", str),
-    "web_port": ("CHECKPOINT_WEB_PORT", _integer(0, 65535)),
+    "web_port": ("CHECKPOINT_WEB_PORT", _limited("web_port")),
 }
 
 
@@ -146,4 +171,4 @@ def _postgres_url(env: Mapping[str, str]) -> str | None:
         if "://" in url and _scheme("POSTGRES_URL", url) not in {"postgres", "postgresql"}:
             raise InvalidSettings("POSTGRES_URL begins with postgresql:// or is a conninfo string")
         return url
-    return "" if any(env.get(name) for name in LIBPQVARIABLES) else None
+    return "" if any(env.get(name) for name in LIBPQ_VARIABLES) else None

@@ -1,12 +1,15 @@
 """The projector as a Faust app: `faust -A checkpoint.projector.app worker`."""
 
+import asyncio
+import logging
 from typing import Any, cast
 
 import faust
 
 from checkpoint.events.consumer import Consumer
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.lines import AsyncLines
+from checkpoint.events.outage import AWAY, Outage
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place
 from checkpoint.events.transport import NoTables, Transport
@@ -15,6 +18,8 @@ from checkpoint.events.worker_settings import faust_settings
 from .projector import Projector
 
 GROUP = "projector"
+
+log = logging.getLogger(__name__)
 
 
 class ViewPositions:
@@ -35,10 +40,18 @@ def create_app(settings: Settings) -> faust.App:
     projector = Projector(AsyncLines(settings.redis_url, settings.timeout), settings.namespace)
     cast(Transport, app.transport).positions = ViewPositions(projector)
 
+    outage = Outage(log)
+
     async def apply(slices: Any) -> None:
         async for event in slices.events():
-            position = await projector.apply(event.value)
-            if position < event.value.after:
+            try:
+                position = await projector.apply(event.value)
+            except AWAY as error:
+                await asyncio.sleep(outage.wait(error))
+                position = ZERO
+            else:
+                outage.over()
+            if position < event.value.last:
                 cast(Consumer, app.consumer).reread(event.message.tp)
 
     topic = app.topic(settings.namespace, value_serializer="raw")

@@ -21,6 +21,13 @@ from . import schema
 from .schema import query
 
 CONNECT_SECONDS = 5
+PATIENCE = {
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""libpq's settings (ms, seconds): a server that is gone without a word is given up after that."""
 ROWS_AT_ONCE = 5000
 WRITER = "checkpoint_writer"
 COLUMN_TYPES = ("int2", "int8", "int8", "text", "int8", "int8", "int8", "int8", "bytea")
@@ -177,7 +184,7 @@ class Archive:
     def _connect(self) -> Connection:
         try:
             connection = psycopg.connect(
-                self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS
+                self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, **PATIENCE
             )
         except psycopg.ProgrammingError:
             # libpq's own words may repeat a part of the password

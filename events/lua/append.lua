@@ -31,6 +31,9 @@
 --     owner       of a claim, or ""
 --     lease       of a claim in ms, or ""
 
+-- a request that is sent again follows the first one closely
+local LOOKS_BACK = 64
+
 local call = redis.call
 local log = KEYS[2]
 if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
@@ -53,8 +56,9 @@ end
 local function repeated(job, key, scope)
   if scope == 'job' then return job.lives and call('HGET', job.requests, key) end
   local version = job.last
+  local oldest = math.max(1, version - LOOKS_BACK + 1)
   local known = call('HGET', job.head, version)
-  while known do
+  while known and version >= oldest do
     local id = string.match(known, '^%S+')
     if string.sub(known, #id + 2) == key then return id .. ' ' .. version .. ' ' .. job.life end
     version = version - 1

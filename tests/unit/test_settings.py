@@ -1,9 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checkpoint.events.connection import connect_async
-from checkpoint.events.errors import InvalidSettings
+from checkpoint.events.errors import InvalidName, InvalidSettings
 from checkpoint.events.settings import Settings
 from checkpoint.servers import Servers
 
@@ -133,3 +134,21 @@ def test_a_client_refuses_a_bad_url_without_its_password(url: str) -> None:
             opening(url)
         assert "hunter2" not in str(refused.value)
         assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"namespace": 'a"b}'},
+        {"ttl": float("nan")},
+        {"ttl": 0},
+        {"partitions": 0},
+        {"timeout": -1},
+        {"ack": "maybe"},
+        {"slice_entries": 0},
+    ],
+)
+def test_settings_made_in_code_are_checked_too(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises((InvalidSettings, InvalidName), match=name):
+        Settings(**wrong)

@@ -1,0 +1,121 @@
+"""Restores beside what else goes on: another restore, waiters, workers with old slices."""
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from isolation import remove_namespace
+from real_log import RealLog, projecting
+
+from checkpoint import CheckpointManager
+from checkpoint.events.append import Request
+from checkpoint.events.errors import EventLost, LogNotReady
+from checkpoint.events.event import StageCompleted
+from checkpoint.events.steps import Steps
+from checkpoint.restore import restore
+from checkpoint.servers import Servers
+
+
+class Stepper:
+    """Carries out steps one at a time."""
+
+    def __init__(self, log: RealLog, steps: Steps[Any]) -> None:
+        self._servers = Servers(log.settings)
+        self._steps = steps
+        self._next = partial(next, steps)
+
+    def step(self) -> bool:
+        """Carry out one more step; False where there is none."""
+        try:
+            todo = self._next()
+        except StopIteration:
+            self._servers.close()
+            return False
+        self._next = partial(self._steps.send, self._servers._perform(todo))  # noqa: SLF001
+        return True
+
+    def finish(self) -> None:
+        """Carry out the rest, unless another restore went on with it."""
+        with suppress(LogNotReady):
+            while self.step():
+                pass
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 2))
+def test_a_slow_restore_undoes_nothing_of_what_came_after_a_fast_one(
+    archived_log: RealLog, steps: int
+) -> None:
+    log = archived_log
+    for stage in ("a", "b"):
+        log.append(Request(StageCompleted(job="job", stage=stage)))
+    log.store()
+    remove_namespace(log.settings.redis_url, log.settings.namespace)
+
+    slow, fast = (Stepper(log, restore(log.settings.namespace, print)) for _ in range(2))
+    for _ in range(steps):
+        slow.step()
+    fast.finish()
+    (third,) = log.append(Request(StageCompleted(job="job", stage="c")))
+    slow.finish()
+    (fourth,) = log.append(Request(StageCompleted(job="job", stage="d")))
+    assert (third.version, fourth.version) == (3, 4)
+    log.project()
+    assert set(log.view("job").checkpoints) == set("abcd")
+
+
+def lose_redis(log: RealLog) -> None:
+    remove_namespace(log.settings.redis_url, log.settings.namespace)
+    log.run(restore(log.settings.namespace, print))
+
+
+def test_who_waits_for_a_lost_event_is_told(archived_log: RealLog) -> None:
+    with CheckpointManager(archived_log.settings) as manager:
+        archived = manager.save("job", "a", {})
+        archived_log.store()
+        lost = manager.save("job", "b", {})
+        lose_redis(archived_log)
+        manager.save("job", "c", {})
+        archived_log.store()
+        manager.wait_until_durable(archived)
+        with pytest.raises(EventLost, match=str(lost.id)):
+            manager.wait_until_durable(lost)
+
+
+def test_a_snapshotter_that_still_holds_lost_entries_does_not_store_them(
+    archived_log: RealLog,
+) -> None:
+    log = archived_log
+    log.append(Request(StageCompleted(job="job", stage="a")))
+    log.store()
+    partition = log.partition_of("job").partition
+    archive = log.archive()
+    position = archive.positions()[partition]
+    log.append(Request(StageCompleted(job="job", stage="lost")))
+    late = log.chapter(partition, position)
+    lose_redis(log)
+    (again,) = log.append(Request(StageCompleted(job="job", stage="b")))
+    archive.store([late])
+    log.store()
+    assert again.version == 2
+    assert [one.id for one in archive.job_entries("job")[0]][1:] == [again.id]
+    archive.close()
+
+
+def test_a_projector_that_still_holds_lost_entries_does_not_apply_them(
+    archived_log: RealLog,
+) -> None:
+    log = archived_log
+    log.append(Request(StageCompleted(job="job", stage="a")))
+    log.project()
+    log.store()
+    partition = log.partition_of("job").partition
+    log.append(Request(StageCompleted(job="job", stage="lost")))
+    late = log.slice(partition, log.position(partition))
+    assert late
+    lose_redis(log)
+    with projecting(log.settings) as apply:
+        apply(late)
+    log.append(Request(StageCompleted(job="job", stage="b")))
+    log.project()
+    assert set(log.view("job").checkpoints) == {"a", "b"}
