@@ -21,7 +21,7 @@ from . import schema
 from .schema import query
 
 CONNECT_SECONDS = 5
-PATIENCE = {
+PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
