@@ -22,6 +22,7 @@ from checkpoint.events.errors import (
     InvalidSettings,
     LogNotReady,
     LogUnavailable,
+    NotDurableYet,
     NotSynced,
 )
 from checkpoint.events.event import JobDeleted, StageCompleted, StageFailed
@@ -257,7 +258,11 @@ class Core:
         answers = {job: iter(rows) for job, rows in found.items()}
         appended = [next(answers[request.event.job]) for request in requests]
         if ack == "durable":
-            yield from self.wait_until_durable(appended, deadline)
+            try:
+                yield from self.wait_until_durable(appended, deadline)
+            except NotDurableYet as error:
+                error.saved = tuple(appended)
+                raise
         return appended
 
     def append_batch(

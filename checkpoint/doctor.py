@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from checkpoint.events.creation import open_log
+from checkpoint.events.creation import find_log
 from checkpoint.events.entry_id import utc
 from checkpoint.events.errors import CheckpointError, UnsupportedServer
 from checkpoint.events.freshness import Place, check_fresh
@@ -83,11 +83,14 @@ def _archive() -> Steps[str]:
 
 
 def _log(settings: Settings) -> Steps[str]:
-    has_archive = settings.postgres_url is not None
-    log = yield from open_log(settings.namespace, settings.partitions, has_archive=has_archive)
-    place = Place(settings.namespace, log.partitions, has_archive)
-    yield from check_fresh(place)
-    return f"{settings.namespace!r}, {log.partitions} partitions, whole"
+    log = yield from find_log(settings.namespace)
+    if log is None:
+        return f"there is no log {settings.namespace!r} yet: the first save or worker creates it"
+    described = f"{settings.namespace!r}, {log.partitions} partitions"
+    if settings.postgres_url is None:
+        return f"{described}, not compared with an archive"
+    yield from check_fresh(Place(settings.namespace, log.partitions, has_archive=True))
+    return f"{described}, whole"
 
 
 def _worker(settings: Settings, kind: str) -> Steps[str]:

@@ -58,6 +58,11 @@ def open_log(
     return log
 
 
+def find_log(namespace: str) -> Steps[Log | None]:
+    """Find the log that Redis holds, without creating one."""
+    return (yield from _read(topic_meta(namespace)))[0]
+
+
 def _read(meta: str) -> Steps[tuple[Log | None, bytes]]:
     name, count, state = yield from command("HMGET", meta, "id", "partitions", "state")
     log = Log(name.decode(), int(count)) if name and count else None

@@ -1,6 +1,7 @@
 """Every error this system raises: one tree, the docstring is the default message."""
 
 from inspect import cleandoc
+from typing import Any
 
 
 class CheckpointError(Exception):
@@ -110,6 +111,8 @@ class NotDurableYet(CheckpointError):
         """Take the id of the entry that the archive does not have yet."""
         super().__init__(message)
         self.entry_id = entry_id
+        self.saved: tuple[Any, ...] = ()
+        """What the save that raised this appended: wait_until_durable(*error.saved) waits again."""
 
 
 class EventLost(CheckpointError):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,9 +102,10 @@ def _read(env: Mapping[str, str], variable: str, parse: Callable[[str], Any]) ->
 
 
 def _seconds(text: str) -> float:
-    if not MILLISECOND <= (value := float(text)) <= CENTURY:
-        raise ValueError("it is a number of seconds, from 0.001 to a hundred years")
-    return value
+    with suppress(ValueError):
+        if MILLISECOND <= (value := float(text)) <= CENTURY:
+            return value
+    raise ValueError("it is a number of seconds, from 0.001 to a hundred years")
 
 
 def _limited(name: str) -> Callable[[str], int]:

@@ -45,7 +45,7 @@ def wait_for(
             yield Pause(POLL_SECONDS)
     raise NotDurableYet(
         f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in time: "
-        "see that a snapshotter runs, and wait again with wait_until_durable",
+        "see that a snapshotter runs, and wait again with wait_until_durable(*error.saved)",
         entry_id=str(entry),
     )
 

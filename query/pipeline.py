@@ -28,7 +28,8 @@ class Pipeline:
             return check_name("stage", stage)
         if stage not in self.stages:
             raise UnknownStage(
-                f"{stage!r} is not a stage of {self.name!r}; its stages are: "
+                f"{stage!r} is not a stage of {repr(self.name) if self.name else 'this pipeline'}; "
+                "its stages are: "
                 f"{', '.join(self.stages)}"
             )
         return stage

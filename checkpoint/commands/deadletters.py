@@ -26,7 +26,10 @@ def list_all() -> None:
     """List the dead letters, oldest first."""
     from checkpoint.snapshotter.dead_letters import find  # noqa: PLC0415 - psycopg
 
-    for buried in _ask(find):
+    found = _ask(find)
+    if not found:
+        click.echo("no dead letters")
+    for buried in found:
         click.echo(f"{_name(buried)}  {buried.at:%F %T %Z}  {buried.letter.reason}")
 
 

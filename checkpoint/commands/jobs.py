@@ -25,7 +25,7 @@ def show(job: str, *, as_json: bool) -> None:
         click.echo(f"  done    {checkpoint['stage']}  at {checkpoint['completed_at']:%F %T} UTC")
     for failure in progress["failures"]:
         click.echo(
-            f"  failed  {failure['stage']}  {failure['attempts']} times, last: "
+            f"  failed  {failure['stage']}  attempts: {failure['attempts']}, the last: "
             f"{failure['error']}: {failure['message']}"
         )
 
@@ -41,10 +41,14 @@ def history(job: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(events, default=str, indent=2))
         return
+    if not events:
+        click.echo(f"{job}: no events on record")
     for one in events:
         event = one["event"]
+        kind = event["type"].partition(".")[0]
         what = event.get("stage") or event.get("owner") or ""
-        click.echo(f"{one['at']:%F %T} UTC  v{one['version']:<4} {event['type']:16} {what}")
+        why = f"  {event['error']}: {event['message']}" if event.get("error") else ""
+        click.echo(f"{one['at']:%F %T} UTC  v{one['version']:<4} {kind:16} {what}{why}")
 
 
 @click.command()

@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("video", nargs="?", type=Path, default=SAMPLE, help="default: a short clip")
     video = parser.parse_args(arguments).video
+    if not video.is_file():
+        parser.error(f"{video} is not a file: name a video")
     console = Console(highlight=False, soft_wrap=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

@@ -56,7 +56,7 @@ def test_show_history_and_delete(manager: CheckpointManager) -> None:
     shown = run("show", "job-1").output
     assert "job-1: live, version 2" in shown
     assert "done    fetch" in shown
-    assert "failed  clean  1 times, last: ValueError: no" in shown
+    assert "failed  clean  attempts: 1, the last: ValueError: no" in shown
     assert json.loads(run("show", "job-1", "--json").output)["completed_stages"] == ["fetch"]
 
     assert [line.split()[3] for line in run("history", "job-1").output.splitlines()] == ["v1", "v2"]
@@ -127,6 +127,6 @@ def test_dead_letters_are_listed_shown_retried_and_discarded(
     assert "from_2030" in refused.output
     for name in (first, second):
         assert run("deadletters", "discard", name).output == f"{name}: discarded\n"
-    assert run("deadletters", "list").output == ""
+    assert run("deadletters", "list").output == "no dead letters\n"
     assert run("deadletters", "show", first).exit_code == 1
     assert run("deadletters", "show", "nonsense").exit_code == 2

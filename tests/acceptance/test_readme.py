@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from processes import worker
 from snippets import ROOT, snippets
 
 from checkpoint.cli import main
@@ -20,7 +21,9 @@ COMMANDS = [line for text in BASH for line in text.splitlines()]
 PYTHON = [one.text for one in snippets(README) if one.language == "python"]
 
 
-@pytest.mark.parametrize(("block", "output"), list(zip(PYTHON, ["True\n", ""], strict=True)))
+@pytest.mark.parametrize(
+    ("block", "output"), list(zip(PYTHON, ["True\n", "{'url': '/9'}\n", ""], strict=True))
+)
 def test_the_python_runs_and_runs_again(
     redis_url: str, postgres_url: str, namespace: str, block: str, output: str
 ) -> None:
@@ -30,6 +33,11 @@ def test_the_python_runs_and_runs_again(
         "POSTGRES_URL": postgres_url,
         "CHECKPOINT_NAMESPACE": namespace,
     }
+    with worker("snapshotter", environ):
+        run_twice(block, output, environ)
+
+
+def run_twice(block: str, output: str, environ: dict[str, str]) -> None:
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", block], env=environ, capture_output=True, text=True, check=False
