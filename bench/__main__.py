@@ -22,7 +22,7 @@ def main() -> None:
             print(
                 f"{drain.kind}: {drain.per_second:,.0f} events/s of a backlog of "
                 f"{drain.events:,} ({drain.wanted:,} wanted); memory "
-                f"{drain.early_bytes / 1e6:.0f} MB after a tenth, {drain.late_bytes / 1e6:.0f} MB "
+                f"{drain.early_bytes / 1e6:.0f} MB at the start, {drain.late_bytes / 1e6:.0f} MB "
                 "at the end",
                 flush=True,
             )

@@ -18,14 +18,14 @@ PARTITIONS = 8
 
 
 class Drain(NamedTuple):
-    """One worker's way through a backlog."""
+    """One worker's way through a backlog, from the start of its process."""
 
     kind: str
     events: int
     per_second: float
     wanted: int
     early_bytes: int
-    """Memory when a tenth was done."""
+    """Memory when it had just started."""
     late_bytes: int
     """Memory when all was done."""
 
@@ -37,11 +37,11 @@ def drains(settings: Settings, events: int) -> Iterator[Drain]:
     with redis.Redis.from_url(mine.redis_url) as client:
         yield _drain("projector", mine, events, 60_000, lambda: _projected(client, mine))
     with psycopg.connect(mine.postgres_url or "", autocommit=True) as connection:
-        yield _drain("snapshotter", mine, events, 40_000, lambda: _archived(connection))
+        yield _drain("snapshotter", mine, events, 40_000, lambda: _archived(connection, events))
 
 
 def fill(settings: Settings, events: int) -> float:
-    """Append so many events; return how many a second."""
+    """Append so many events, as jobs of eight stages; return how many a second."""
     begun = time.perf_counter()
     with CheckpointManager(settings) as manager:
         for first in range(0, events, BATCH):
@@ -53,32 +53,21 @@ def fill(settings: Settings, events: int) -> float:
 
 
 def _drain(
-    kind: str, settings: Settings, events: int, wanted: int, done: Callable[[], int]
+    kind: str, settings: Settings, events: int, wanted: int, done: Callable[[], bool]
 ) -> Drain:
+    begun = time.perf_counter()
     with servers.worker(kind, settings) as pid:
-        begun, before = time.perf_counter(), done()
-        servers.wait_until(lambda: done() >= events // 10)
         early = servers.resident_bytes(pid)
-        servers.wait_until(lambda: done() >= events)
+        servers.wait_until(done)
         seconds = time.perf_counter() - begun
-        return Drain(
-            kind, events, (events - before) / seconds, wanted, early, servers.resident_bytes(pid)
-        )
+        return Drain(kind, events, events / seconds, wanted, early, servers.resident_bytes(pid))
 
 
-def _projected(client: "redis.Redis", settings: Settings) -> int:
-    groups = [
-        client.xinfo_groups(PartitionKeys(settings.namespace, number).log)
-        for number in range(PARTITIONS)
-    ]
-    return sum(
-        group["entries-read"] or 0
-        for partition in groups
-        for group in partition
-        if group["name"] == b"projector"
-    )
+def _projected(client: "redis.Redis", settings: Settings) -> bool:
+    partitions = [PartitionKeys(settings.namespace, number) for number in range(PARTITIONS)]
+    ends = [client.xrevrange(keys.log, count=1)[0][0] for keys in partitions]
+    return client.mget([keys.position for keys in partitions]) == ends
 
 
-def _archived(connection: "psycopg.Connection") -> int:
-    row = connection.execute("SELECT count(*) FROM backlog.event").fetchone()
-    return row[0] if row else 0
+def _archived(connection: "psycopg.Connection", events: int) -> bool:
+    return connection.execute("SELECT count(*) FROM backlog.event").fetchone() == (events,)

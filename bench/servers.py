@@ -56,4 +56,4 @@ def wait_until(done: object, seconds: float = 600.0) -> None:
     while not done():  # type: ignore[operator] # any callable
         if time.monotonic() > deadline:
             raise TimeoutError
-        time.sleep(0.005)
+        time.sleep(0.05)

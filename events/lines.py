@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 import hiredis
@@ -20,6 +21,9 @@ from .errors import LogUnavailable, ScriptUnknown
 from .script import Argument, Call, Script
 
 T = TypeVar("T")
+
+SURE_SECONDS = 0.5
+"""A connection that was used so lately is taken as it is; an idle one is looked at first."""
 
 _pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
 
@@ -57,13 +61,14 @@ class Lines:
         """Close the connections that are not in use."""
         with suppress(IndexError):
             while True:
-                self._free.pop().disconnect()
+                self._free.pop()[0].disconnect()
 
     def _take(self) -> Any:
         if self._pid != os.getpid():  # after a fork, the connections are the parent's
             self._free, self._pid = deque(), os.getpid()
         with suppress(IndexError):
-            while not _is_quiet(line := self._free.pop()):
+            line, used = self._free.pop()
+            if monotonic() - used > SURE_SECONDS and not _is_quiet(line):
                 line.disconnect()
             return line
         # not the pool's own way, which counts connections up and never down
@@ -82,7 +87,7 @@ class Lines:
             if translation:
                 raise translation from error
             raise
-        self._free.append(line)
+        self._free.append((line, monotonic()))
         return reply
 
 

@@ -18,6 +18,8 @@ from checkpoint.events.worker_settings import faust_settings
 from .projector import Projector
 
 GROUP = "projector"
+AT_ONCE = 4
+"""Slices worked on at a time: while Redis writes one, the next one is decoded and folded."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ def create_app(settings: Settings) -> faust.App:
                 cast(Consumer, app.consumer).reread(event.message.tp)
 
     topic = app.topic(settings.namespace, value_serializer="raw")
-    app.agent(topic, name=GROUP)(apply)
+    app.agent(topic, name=GROUP, concurrency=AT_ONCE)(apply)
     return app
 
 

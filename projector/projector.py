@@ -1,6 +1,8 @@
 """The projector: applies slices of the log to the views, each once."""
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +26,7 @@ class Projector:
         """Take lines to the log's Redis, and the log's name."""
         self._redis = redis
         self._namespace = namespace
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def position(self, partition: int) -> EntryId:
         """Return the last entry id that the partition's views have."""
@@ -33,9 +36,15 @@ class Projector:
     async def apply(self, part: Slice) -> EntryId:
         """Apply what the views lack of a slice, and return where they stand now.
 
+        Slices of one partition take turns, in the order of the calls; others go on meanwhile.
+
         That is the slice's last entry or further, or before the slice if entries are missing
         between; then nothing was applied.
         """
+        async with self._turns[part.partition]:
+            return await self._apply(part)
+
+    async def _apply(self, part: Slice) -> EntryId:
         partition = PartitionKeys(self._namespace, part.partition)
         entries, dead = decode_all(part.entries)
         for letter in dead:
