@@ -12,8 +12,8 @@ from msgspec import Raw, Struct
 DAY_MS = 24 * 60 * 60 * 1000
 
 
-class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What all events have in common."""
+class Event(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """What all events have in common. None can be part of a cycle, so gc leaves them alone."""
 
     job: str
     ttl_ms: int = DAY_MS
@@ -21,7 +21,7 @@ class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The caller's own idempotency key, if it gave one: it is restored with the job."""
 
 
-class StageCompleted(Event, frozen=True, tag="stage_completed", kw_only=True):
+class StageCompleted(Event, frozen=True, tag="stage_completed", kw_only=True, gc=False):
     """A stage is done; `data` is what the pipeline wants back when it resumes."""
 
     stage: str
@@ -29,7 +29,7 @@ class StageCompleted(Event, frozen=True, tag="stage_completed", kw_only=True):
     data: Raw = Raw(b"{}")
 
 
-class StageFailed(Event, frozen=True, tag="stage_failed.2", kw_only=True):
+class StageFailed(Event, frozen=True, tag="stage_failed.2", kw_only=True, gc=False):
     """An attempt at a stage ended in an exception of class `error`, which said `message`."""
 
     stage: str
@@ -38,18 +38,18 @@ class StageFailed(Event, frozen=True, tag="stage_failed.2", kw_only=True):
     message: str = ""
 
 
-class JobDeleted(Event, frozen=True, tag="job_deleted", kw_only=True):
+class JobDeleted(Event, frozen=True, tag="job_deleted", kw_only=True, gc=False):
     """The job's checkpoints are gone; the next event of its id begins a new incarnation."""
 
 
-class JobClaimed(Event, frozen=True, tag="job_claimed", kw_only=True):
+class JobClaimed(Event, frozen=True, tag="job_claimed", kw_only=True, gc=False):
     """A worker took the job; the entry's own id is the token of its claim."""
 
     owner: str
     lease_ms: int
 
 
-class JobReleased(Event, frozen=True, tag="job_released", kw_only=True):
+class JobReleased(Event, frozen=True, tag="job_released", kw_only=True, gc=False):
     """The holder of the claim `token` gave the job back."""
 
     token: str

@@ -21,7 +21,7 @@ from checkpoint.events.event import (
 )
 
 
-class Checkpoint(Struct, frozen=True, array_like=True):
+class Checkpoint(Struct, frozen=True, array_like=True, gc=False):
     """A completed stage: the entry that says so, and the event's own bytes.
 
     `encoded` is empty where a view was read without its events.
@@ -32,7 +32,7 @@ class Checkpoint(Struct, frozen=True, array_like=True):
     encoded: bytes = b""
 
 
-class Failure(Struct, frozen=True, array_like=True):
+class Failure(Struct, frozen=True, array_like=True, gc=False):
     """The failures of a stage: how many, and the last one."""
 
     id: EntryId
@@ -41,7 +41,7 @@ class Failure(Struct, frozen=True, array_like=True):
     message: str
 
 
-class JobState(Struct, frozen=True, array_like=True):
+class JobState(Struct, frozen=True, array_like=True, gc=False):
     """All that is known of one incarnation of a job after its events up to `version`."""
 
     incarnation: EntryId = ZERO
