@@ -11,8 +11,8 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,48}")
 def check_name(kind: str, name: object) -> str:
     """Return `name` if it can name a `kind` (job, stage …); InvalidName says why it cannot.
 
-    Any text will do that is not empty, has no control characters, and takes at most
-    512 bytes in UTF-8.
+    Any text will do that is not empty, is printable as str.isprintable() has it (so no control
+    characters, and no spaces but the plain one), and takes at most 512 bytes in UTF-8.
     """
     if not isinstance(name, str):
         raise InvalidName(f"A {kind} is named by a str, not by {type(name).__name__}: {name!r}")

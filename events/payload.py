@@ -31,7 +31,10 @@ def encode(data: Any, limit: int = MAX_BYTES) -> msgspec.Raw:
     except RecursionError:
         raise InvalidPayload(f"The data nests deeper than {MAX_DEPTH} levels") from None
     except (TypeError, ValueError) as error:
-        raise InvalidPayload(f"The data cannot be written as JSON: {error}") from error
+        raise InvalidPayload(
+            f"{_unwritable(data, 'data')} cannot be written as JSON: {error}. Save a plain value "
+            "instead, as str(…) or float(…) make one"
+        ) from error
     if len(encoded) > limit:
         raise PayloadTooLarge(
             f"The data takes {len(encoded):,} bytes, and an event holds at most {limit:,}: "
@@ -61,6 +64,22 @@ def check(value: Any) -> None:
     """Raise InvalidPayload if a builtin value holds something that would not come back."""
     if problem := next(_problems(value, "data", 0), None):
         raise InvalidPayload(problem)
+
+
+def _unwritable(value: Any, path: str) -> str:
+    """Return the path of the first thing inside a value that msgspec cannot write."""
+    if isinstance(value, dict):
+        items = [(f"{path}.{key}", item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(f"{path}[{position}]", item) for position, item in enumerate(value)]
+    else:
+        items = []
+    for inner, item in items:
+        try:
+            msgspec.json.encode(item)
+        except (TypeError, ValueError):
+            return _unwritable(item, inner)
+    return path
 
 
 def _problems(value: Any, path: str, depth: int) -> Iterator[str]:

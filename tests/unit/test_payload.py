@@ -160,3 +160,8 @@ def test_data_of_another_type_is_a_clear_error() -> None:
 def test_bytes_that_are_no_json_are_a_checkpoint_error() -> None:
     with pytest.raises(CheckpointError):
         payload.decode(b'"\xff"')
+
+
+def test_what_cannot_be_written_is_named_by_its_path() -> None:
+    with pytest.raises(InvalidPayload, match=r"^data\.scenes\[1\]\.at cannot be written as JSON"):
+        payload.encode({"scenes": [{"at": 1.0}, {"at": object()}], "n": 1})
