@@ -24,12 +24,13 @@ from checkpoint.events.errors import (
     LogUnavailable,
     NotDurableYet,
     NotSynced,
+    UnsupportedServer,
 )
 from checkpoint.events.event import JobDeleted, StageCompleted, StageFailed
 from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
-from checkpoint.events.server import check_server
+from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, Settings
 from checkpoint.events.steps import Steps, SyncedCall
 from checkpoint.events.watermark import confirm, wait_for
@@ -64,6 +65,8 @@ class Core:
     spool: "Spool | None" = None
     """Where saves wait while Redis is away."""
     log: Log | None = field(default=None, init=False)
+    no_sync: str | None = field(default=None, init=False)
+    """Why this Redis cannot do ack="synced", if it cannot."""
     known: Log | None = field(default=None, init=False)
     """The log as it was last seen, which a new one must not quietly replace."""
 
@@ -173,7 +176,7 @@ class Core:
     def open(self) -> Steps[Log]:
         """Find the log or create it, once."""
         if self.log is None:
-            yield from check_server()
+            self.no_sync = no_sync((yield from check_server()))
             settings = self.settings
             has_archive = settings.postgres_url is not None
             self.log = self.known = yield from open_log(
@@ -251,6 +254,8 @@ class Core:
     ) -> Steps[list[Appended]]:
         """Append events to the log and wait for `ack`, until the deadline."""
         log = self.log or (yield from retried(lambda _: self.open(), deadline))
+        if ack == "synced" and self.no_sync:
+            raise UnsupportedServer(self.no_sync)
         found: dict[str, list[Appended]] = {}
         for batch in batches(requests, self.settings.namespace, log.partitions):
             for one in (yield from self.append_batch(self.place(log), batch, ack, deadline)):

@@ -6,14 +6,17 @@ from .errors import UnsupportedServer
 from .steps import Steps, command
 
 OLDEST = (7, 0)
+SYNCING = (7, 2)
 FULL = 0.8
 """The share of maxmemory from which on an operator is warned."""
 
 
-def check_server() -> Steps[None]:
-    """Raise UnsupportedServer if this Redis would lose what it is given, or lacks what is used."""
-    if problem := next(problems((yield from read_info())), None):
+def check_server() -> Steps[dict[str, str]]:
+    """Return what INFO says; UnsupportedServer if this Redis would lose what it is given."""
+    info = yield from read_info()
+    if problem := next(problems(info), None):
         raise UnsupportedServer(problem)
+    return info
 
 
 def read_info() -> Steps[dict[str, str]]:
@@ -26,7 +29,7 @@ def read_info() -> Steps[dict[str, str]]:
 def problems(info: Mapping[str, str]) -> Iterator[str]:
     """Name each thing that the log cannot live with, and its mend."""
     version = info.get("redis_version", "0")
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+    if _version(version) < OLDEST:
         yield f"This Redis is {version}, and 7.0 is the oldest that will do: upgrade it"
     if info.get("role") != "master":
         yield "This Redis is a replica: connect to its primary"
@@ -36,6 +39,20 @@ def problems(info: Mapping[str, str]) -> Iterator[str]:
             f"This Redis evicts keys when its memory is full (maxmemory-policy {policy}), parts of "
             "the log too: set maxmemory-policy to noeviction"
         )
+
+
+def no_sync(info: Mapping[str, str]) -> str | None:
+    """Say why this Redis cannot tell when it has something on disk; None if it can."""
+    version = info.get("redis_version", "0")
+    if _version(version) < SYNCING:
+        return f"This Redis is {version}, and ack='synced' needs 7.2: use 'log' or 'durable'"
+    if info.get("aof_enabled") != "1":
+        return "This Redis runs with appendonly off, so that nothing is ever synced: set it to yes"
+    return None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
 
 
 def warnings(info: Mapping[str, str]) -> Iterator[str]:

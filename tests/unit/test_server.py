@@ -2,7 +2,7 @@
 
 import pytest
 
-from checkpoint.events.server import problems, warnings
+from checkpoint.events.server import no_sync, problems, warnings
 
 GOOD = {
     "redis_version": "7.2.4",
@@ -46,3 +46,9 @@ def test_an_operator_is_warned_before_the_memory_is_full() -> None:
 def test_an_operator_is_warned_of_a_log_that_is_not_on_disk() -> None:
     (warning,) = warnings({**GOOD, "aof_enabled": "0"})
     assert "appendonly" in warning
+
+
+def test_synced_needs_a_server_that_can_tell() -> None:
+    assert no_sync(GOOD) is None
+    assert "needs 7.2" in (no_sync({**GOOD, "redis_version": "7.0.15"}) or "")
+    assert "appendonly" in (no_sync({**GOOD, "aof_enabled": "0"}) or "")
