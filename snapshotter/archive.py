@@ -175,6 +175,7 @@ class Archive:
             connection = stack.enter_context(closing(self._connect()))
             if schema.version(connection) < max(schema.migrations()):
                 schema.migrate(connection)
+            connection.execute(query("limit_idleness"))
             may_write = _one(connection.execute(query("may_write"), [WRITER]))[0]
             if may_write:
                 connection.execute(query("become_writer"))

@@ -22,6 +22,7 @@ from checkpoint.events.entry_id import MAX_SEQ, ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
 from checkpoint.events.event import StageCompleted
 from checkpoint.snapshotter.archive import Archive, Chapter
+from checkpoint.snapshotter.schema import query
 
 LOG = Log("log-1", 4)
 
@@ -420,3 +421,29 @@ def test_a_registered_log_is_not_replaced_by_another(archive: Archive) -> None:
     assert archive.register_log(Log("log-2", 8)) == LOG
     assert archive.log() == LOG
     assert set(archive.positions()) == {0, 1, 2, 3}
+
+
+def test_a_snapshotter_that_hangs_in_a_transaction_does_not_hold_its_partitions_for_ever(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    holds, go_on = threading.Event(), threading.Event()
+    hung = Archive(postgres_url, namespace)
+
+    def hang(connection: psycopg.Connection) -> None:
+        connection.execute(query("lock_positions"), [[0]])
+        holds.set()
+        go_on.wait()
+
+    def hold() -> None:
+        with pytest.raises(ArchiveUnavailable):
+            hung.transact(hang)
+
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(hold)
+        holds.wait()
+        entries = stages(3)
+        archive.store([chapter(entries)])
+        go_on.set()
+        held.result()
+    hung.close()
+    assert stored(archive) == entries
