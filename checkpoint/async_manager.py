@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -43,7 +42,7 @@ class AsyncCheckpointManager:
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
-        return self._with(replace(self._core, pipeline=pipeline))
+        return self._with(self._core.with_pipeline(pipeline))
 
     async def save(
         self,

@@ -7,7 +7,7 @@ the token and is refused once the lease has run out or another claim was made.
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 
 from checkpoint.events import append
@@ -74,7 +74,7 @@ def take(core: Core, claim: Claim) -> Steps[Core]:
             wait = min(max(error.seconds_left, SHORTEST_PAUSE), LONGEST_PAUSE)
             yield Pause(min(left, wait))
         else:
-            return replace(core, token=str(entry.id))
+            return core.with_token(str(entry.id))
 
 
 def renew(core: Core, claim: Claim) -> Steps[None]:

@@ -5,6 +5,7 @@ Nothing here performs I/O; `events.steps` says what may be asked of whoever runs
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,18 @@ class Core:
     """Why this Redis cannot do ack="synced", if it cannot."""
     known: Log | None = field(default=None, init=False)
     """The log as it was last seen, which a new one must not quietly replace."""
+
+    def with_token(self, token: str) -> Self:
+        """Return the same core, which knows the same log, under a claim."""
+        other = copy(self)
+        other.token = token
+        return other
+
+    def with_pipeline(self, pipeline: Pipeline) -> Self:
+        """Return the same core, which knows the same log, for another pipeline."""
+        other = copy(self)
+        other.pipeline = pipeline
+        return other
 
     @classmethod
     def of(cls, settings: Settings, pipeline: Pipeline, spool: str | Path | None = None) -> Self:

@@ -11,7 +11,8 @@ from checkpoint.events.freshness import Place, check_fresh
 from checkpoint.events.server import problems, read_info, warnings
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps, command
-from checkpoint.snapshotter import dead_letters
+from checkpoint.snapshotter import dead_letters, restorations
+from checkpoint.snapshotter.restorations import Restoration
 
 from .health import live_members
 
@@ -79,7 +80,11 @@ def _redis() -> Steps[str]:
 def _archive() -> Steps[str]:
     version: int = yield AskArchive(lambda archive: archive.schema_version())
     letters = yield AskArchive(dead_letters.find)
-    return f"schema version {version}, {len(letters)} dead letters"
+    restored: list[Restoration] = yield AskArchive(restorations.on_record)
+    return (
+        f"schema version {version}, {len(letters)} dead letters, "
+        f"{len(restored)} restarts and losses of Redis on record"
+    )
 
 
 def _log(settings: Settings) -> Steps[str]:

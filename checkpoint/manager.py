@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -49,7 +48,7 @@ class CheckpointManager:
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
-        return self._with(replace(self._core, pipeline=pipeline))
+        return self._with(self._core.with_pipeline(pipeline))
 
     def save(
         self,

@@ -16,7 +16,6 @@ from .core import Core
 from .restore import keep_whole
 from .servers import Servers
 
-KINDS = ("projector", "snapshotter")
 PATIENCE_SECONDS = 2.0
 WATCH_SECONDS = 1.0
 

@@ -24,7 +24,7 @@ from .errors import (
     ScriptUnknown,
     UnsupportedServer,
 )
-from .script import Argument, Call
+from .script import Call
 
 SOCKET_SECONDS = 5.0
 """A connection that says nothing for so long is given up; blocking reads ask for less."""
@@ -47,18 +47,8 @@ def connect_async(url: str, timeout: float = SOCKET_SECONDS) -> "redis.asyncio.R
         )
 
 
-async def execute_async(client: Any, *words: Argument) -> Any:
-    """Run one command."""
-    with translated():
-        return await client.execute_command(*words)
-
-
-async def run_worker(client: Any, call: Call) -> Any:
-    """Call a script, loading it first where Redis does not know it yet.
-
-    For workers, whose scripts compare positions themselves: what they write of an older state
-    is what a restore overwrites.
-    """
+async def run_loaded(client: Any, call: Call) -> Any:
+    """Call a script over a client, as AsyncLines.run_loaded does over a line."""
     with translated():
         try:
             return await client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from .connection import run_worker, translated
+from .connection import run_loaded, translated
 from .keys import members as members_key
 from .script import Call, Script
 
@@ -36,7 +36,7 @@ class Members:
     async def beat(self, topic: str) -> Beat:
         """Say that this member is alive, and hear who else is. Raises LogUnavailable."""
         key = members_key(topic, self._group)
-        joined, *live = await run_worker(
+        joined, *live = await run_loaded(
             self._client, Call(BEAT, [key], [self.member, self._lapse_ms])
         )
         return Beat(bool(joined), frozenset(member.decode() for member in live))

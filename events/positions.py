@@ -4,7 +4,7 @@ from typing import Protocol
 
 from redis.asyncio import Redis
 
-from .connection import run_worker
+from .connection import run_loaded
 from .cursor import Progress
 from .entry_id import ZERO, EntryId
 from .keys import PartitionKeys
@@ -48,4 +48,4 @@ class Group:
             [PartitionKeys(*place).log],
             [self.name, self._start, str(made.start), str(made.last), made.entries],
         )
-        return EntryId.parse(await run_worker(self._client, call))
+        return EntryId.parse(await run_loaded(self._client, call))

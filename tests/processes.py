@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
+from checkpoint import Settings
+
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
@@ -21,6 +23,16 @@ def eventually(what: Callable[[], T], *, wanted: Callable[[T], bool] = bool) -> 
         assert time.monotonic() < deadline, f"still not as wanted: {answer!r}"
         time.sleep(0.02)
     return answer
+
+
+def environ(settings: Settings, **more: str) -> dict[str, str]:
+    """Return the variables that say what `settings` say of servers and log."""
+    return {
+        "REDIS_URL": settings.redis_url,
+        "POSTGRES_URL": settings.postgres_url or "",
+        "CHECKPOINT_NAMESPACE": settings.namespace,
+        **more,
+    }
 
 
 @contextmanager

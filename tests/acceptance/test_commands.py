@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 from click.testing import CliRunner, Result
-from processes import eventually, worker
+from processes import environ, eventually, worker
 
 from checkpoint import CheckpointManager, Settings, UnsupportedServer
 from checkpoint.cli import main
@@ -30,14 +30,6 @@ def settings(
 def manager(settings: Settings) -> Iterator[CheckpointManager]:
     with CheckpointManager(settings) as manager:
         yield manager
-
-
-def environ(settings: Settings) -> dict[str, str]:
-    return {
-        "REDIS_URL": settings.redis_url,
-        "POSTGRES_URL": settings.postgres_url or "",
-        "CHECKPOINT_NAMESPACE": settings.namespace,
-    }
 
 
 def run(*words: str) -> Result:

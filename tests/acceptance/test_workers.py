@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from processes import environ as plain_environ
 from processes import eventually, running, worker
 
 from checkpoint import CheckpointManager, Settings
@@ -38,12 +39,7 @@ def archive(settings: Settings) -> Iterator[Archive]:
 
 
 def environ(settings: Settings) -> dict[str, str]:
-    return {
-        "REDIS_URL": settings.redis_url,
-        "POSTGRES_URL": settings.postgres_url or "",
-        "CHECKPOINT_NAMESPACE": settings.namespace,
-        "CHECKPOINT_LOG_MARGIN": "0.001",
-    }
+    return plain_environ(settings, CHECKPOINT_LOG_MARGIN="0.001")
 
 
 def save_jobs(manager: CheckpointManager, first: int, last: int) -> None:

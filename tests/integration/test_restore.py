@@ -7,12 +7,11 @@ from shutil import copytree, rmtree
 
 import pytest
 import redis
-from processes import eventually, worker
+from processes import environ, eventually, worker
 
 from checkpoint import CheckpointManager, LogNotReady, Settings, StaleClaim
 from checkpoint.embedded import Valkey
 from checkpoint.events.errors import LogUnavailable
-from checkpoint.events.settings import Settings as Environment
 from checkpoint.restore import keep_whole, restore
 from checkpoint.servers import Servers
 
@@ -41,14 +40,6 @@ def runner(settings: Settings) -> Iterator[Servers]:
     runner = Servers(settings)
     yield runner
     runner.close()
-
-
-def environ(settings: Environment) -> dict[str, str]:
-    return {
-        "REDIS_URL": settings.redis_url,
-        "POSTGRES_URL": settings.postgres_url or "",
-        "CHECKPOINT_NAMESPACE": settings.namespace,
-    }
 
 
 def archive(manager: CheckpointManager, settings: Settings, *jobs: str) -> None:
@@ -210,3 +201,14 @@ def test_a_log_without_an_archive_is_not_replaced_under_a_running_pipeline(
         for _ in range(2):
             with pytest.raises(LogNotReady):
                 manager.save("a", "two", {})
+
+
+def test_nor_is_it_replaced_under_a_claim(valkey: Valkey, namespace: str) -> None:
+    with CheckpointManager(Settings(redis_url=valkey.url, namespace=namespace)) as manager:
+        manager.save("a", "one", {})
+        with manager.claim("a") as job, redis.Redis.from_url(valkey.url) as client:
+            client.flushall()
+            for _ in range(2):
+                with pytest.raises(LogNotReady):
+                    job.save("two", {})
+            assert client.keys() == []
