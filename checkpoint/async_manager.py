@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -53,10 +54,15 @@ class AsyncCheckpointManager:
         ack: str | None = None,
         expected_version: int | None = None,
         key: str | None = None,
+        took: float | None = None,
     ) -> Appended:
         """Record that a stage is done: see CheckpointManager.save."""
         steps = self._core.save_many(
-            [(job_id, stage, data)], ack=ack, expected_version=expected_version, key=key
+            [(job_id, stage, data)],
+            ack=ack,
+            expected_version=expected_version,
+            key=key,
+            took=took,
         )
         return (await self._servers.run(steps))[0]
 
@@ -94,9 +100,11 @@ class AsyncCheckpointManager:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""
         return await self._servers.run(self._core.delete(job_id))
 
-    async def record_failure(self, job_id: str, stage: str, error: BaseException) -> Appended:
-        """Record that an attempt at a stage ended in an exception."""
-        return await self._servers.run(self._core.fail(job_id, stage, error))
+    async def record_failure(
+        self, job_id: str, stage: str, error: BaseException, *, took: float | None = None
+    ) -> Appended:
+        """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
+        return await self._servers.run(self._core.fail(job_id, stage, error, took))
 
     async def wait_until_durable(self, *saved: Appended) -> None:
         """Wait until the archive has what was saved; NotDurableYet after `settings.timeout`."""
@@ -109,13 +117,14 @@ class AsyncCheckpointManager:
         """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint."""
         self._core.pipeline.check(stage)
         data: dict[str, Any] = {}
+        begun = monotonic()
         try:
             yield data
         except BaseException as error:
             with noted(error):
-                await self.record_failure(job_id, stage, error)
+                await self.record_failure(job_id, stage, error, took=monotonic() - begun)
             raise
-        await self.save(job_id, stage, data, ack=ack)
+        await self.save(job_id, stage, data, ack=ack, took=monotonic() - begun)
 
     @asynccontextmanager
     async def claim(

@@ -62,9 +62,11 @@ class ClaimedJob:
         """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint. StaleClaim."""
         return self._manager.atomic_checkpoint(self.job_id, stage, ack=ack)
 
-    def record_failure(self, stage: str, error: BaseException) -> Appended:
-        """Record that an attempt at a stage ended in an exception. StaleClaim."""
-        return self._manager.record_failure(self.job_id, stage, error)
+    def record_failure(
+        self, stage: str, error: BaseException, *, took: float | None = None
+    ) -> Appended:
+        """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
+        return self._manager.record_failure(self.job_id, stage, error, took=took)
 
     def delete_checkpoints(self) -> bool:
         """Forget the job, which ends the claim too. StaleClaim."""
@@ -124,9 +126,11 @@ class AsyncClaimedJob:
         """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint. StaleClaim."""
         return self._manager.atomic_checkpoint(self.job_id, stage, ack=ack)
 
-    async def record_failure(self, stage: str, error: BaseException) -> Appended:
-        """Record that an attempt at a stage ended in an exception. StaleClaim."""
-        return await self._manager.record_failure(self.job_id, stage, error)
+    async def record_failure(
+        self, stage: str, error: BaseException, *, took: float | None = None
+    ) -> Appended:
+        """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
+        return await self._manager.record_failure(self.job_id, stage, error, took=took)
 
     async def delete_checkpoints(self) -> bool:
         """Forget the job, which ends the claim too. StaleClaim."""

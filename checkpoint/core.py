@@ -32,11 +32,11 @@ from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
 from checkpoint.events.server import check_server, no_sync
-from checkpoint.events.settings import ACKS, Settings
+from checkpoint.events.settings import ACKS, CENTURY, Settings
 from checkpoint.events.steps import Steps, SyncedCall
 from checkpoint.events.watermark import confirm, wait_for
 from checkpoint.query.lookup import Answer, ask_archive, look_up, look_up_past
-from checkpoint.query.pipeline import OPEN, Pipeline
+from checkpoint.query.pipeline import OPEN, Pipeline, declare
 from checkpoint.query.progress import JobProgress, job_progress
 from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
 from checkpoint.query.resume import ResumePoint, data_of, resume_point
@@ -81,6 +81,7 @@ class Core:
         """Return the same core, which knows the same log, for another pipeline."""
         other = copy(self)
         other.pipeline = pipeline
+        other.log = None  # to be found again, and the pipeline declared
         return other
 
     @classmethod
@@ -99,6 +100,7 @@ class Core:
         ack: str | None = None,
         expected_version: int | None = None,
         key: str | None = None,
+        took: float | None = None,
     ) -> Steps[list[Appended]]:
         """Append completed stages; the results come in the order of the items."""
         requests = [
@@ -107,6 +109,7 @@ class Core:
                     job=check_name("job", job),
                     stage=self.pipeline.check(stage),
                     pipeline=self.pipeline.name,
+                    took_ms=milliseconds(took),
                     data=payload.encode(data, self.settings.max_payload),
                     ttl_ms=self.ttl_ms,
                     key="" if key is None else check_name("key", key),
@@ -119,12 +122,15 @@ class Core:
         ]
         return (yield from self.append(requests, ack))
 
-    def fail(self, job: str, stage: str, error: BaseException) -> Steps[Appended]:
+    def fail(
+        self, job: str, stage: str, error: BaseException, took: float | None = None
+    ) -> Steps[Appended]:
         """Append that an attempt at a stage failed."""
         failed = StageFailed(
             job=check_name("job", job),
             stage=self.pipeline.check(stage),
             pipeline=self.pipeline.name,
+            took_ms=milliseconds(took),
             error=type(error).__name__,
             message=payload.storable(str(error))[:MESSAGE_CHARACTERS],
             ttl_ms=self.ttl_ms,
@@ -195,6 +201,7 @@ class Core:
             self.log = self.known = yield from open_log(
                 settings.namespace, settings.partitions, has_archive=has_archive, known=self.known
             )
+            yield from declare(settings.namespace, self.pipeline)
         return self.log
 
     @property
@@ -309,6 +316,15 @@ class Core:
         if not synced:
             raise NotSynced
         return appended
+
+
+def milliseconds(took: float | None) -> int:
+    """Turn the seconds that a stage took into what its event says; InvalidSettings."""
+    if took is None:
+        return 0
+    if not 0 <= took <= CENTURY:
+        raise InvalidSettings(f"took={took!r}: it is a number of seconds, 0 or more")
+    return max(1, round(took * 1000))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -59,13 +60,14 @@ class CheckpointManager:
         ack: str | None = None,
         expected_version: int | None = None,
         key: str | None = None,
+        took: float | None = None,
     ) -> Appended:
         """Record that a stage is done, with the data that a resumed run needs.
 
         `ack` says what to wait for: `log` (Redis has it), `synced` (on Redis' disk; NotSynced),
         `durable` (committed to the archive; NotDurableYet). `expected_version` is the version the
         job must be at (VersionConflict). A second call with the same `key` returns what the first
-        one did and changes nothing.
+        one did and changes nothing. `took` is how many seconds the stage took, for those who look.
 
         Where Redis stays away and the manager has a spool, a save that asks for `log` goes there:
         the result then has `spooled`. The next call of any manager with that spool sends it once
@@ -73,7 +75,11 @@ class CheckpointManager:
         of the process.
         """
         steps = self._core.save_many(
-            [(job_id, stage, data)], ack=ack, expected_version=expected_version, key=key
+            [(job_id, stage, data)],
+            ack=ack,
+            expected_version=expected_version,
+            key=key,
+            took=took,
         )
         return self._servers.run(steps)[0]
 
@@ -112,9 +118,11 @@ class CheckpointManager:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""
         return self._servers.run(self._core.delete(job_id))
 
-    def record_failure(self, job_id: str, stage: str, error: BaseException) -> Appended:
-        """Record that an attempt at a stage ended in an exception."""
-        return self._servers.run(self._core.fail(job_id, stage, error))
+    def record_failure(
+        self, job_id: str, stage: str, error: BaseException, *, took: float | None = None
+    ) -> Appended:
+        """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
+        return self._servers.run(self._core.fail(job_id, stage, error, took))
 
     def wait_until_durable(self, *saved: Appended) -> None:
         """Wait until the archive has what was saved; NotDurableYet after `settings.timeout`."""
@@ -130,13 +138,14 @@ class CheckpointManager:
         """
         self._core.pipeline.check(stage)
         data: dict[str, Any] = {}
+        begun = monotonic()
         try:
             yield data
         except BaseException as error:
             with noted(error):
-                self.record_failure(job_id, stage, error)
+                self.record_failure(job_id, stage, error, took=monotonic() - begun)
             raise
-        self.save(job_id, stage, data, ack=ack)
+        self.save(job_id, stage, data, ack=ack, took=monotonic() - begun)
 
     @contextmanager
     def claim(

@@ -19,6 +19,8 @@ class Event(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     ttl_ms: int = DAY_MS
     key: str = ""
     """The caller's own idempotency key, if it gave one: it is restored with the job."""
+    trace: str = ""
+    """The W3C `traceparent` under which it was appended, if there was one."""
 
 
 class StageCompleted(Event, frozen=True, tag="stage_completed", kw_only=True, gc=False):
@@ -26,6 +28,8 @@ class StageCompleted(Event, frozen=True, tag="stage_completed", kw_only=True, gc
 
     stage: str
     pipeline: str = ""
+    took_ms: int = 0
+    """How long the stage took, in milliseconds; 0 where nobody measured it."""
     data: Raw = Raw(b"{}")
 
 
@@ -34,12 +38,34 @@ class StageFailed(Event, frozen=True, tag="stage_failed.2", kw_only=True, gc=Fal
 
     stage: str
     pipeline: str = ""
+    took_ms: int = 0
+    """How long the attempt took, in milliseconds; 0 where nobody measured it."""
     error: str = ""
     message: str = ""
 
 
 class JobDeleted(Event, frozen=True, tag="job_deleted", kw_only=True, gc=False):
     """The job's checkpoints are gone; the next event of its id begins a new incarnation."""
+
+
+class JobRewound(Event, frozen=True, tag="job_rewound", kw_only=True, gc=False):
+    """`stages` are to be done again: `stage`, and what comes after it."""
+
+    stage: str
+    stages: tuple[str, ...]
+
+
+class JobForked(Event, frozen=True, tag="job_forked", kw_only=True, gc=False):
+    """A job begins with checkpoints of another, which follow as events of its own.
+
+    Of the job `source` in its life `incarnation` at `version`; `log` is the id of its log, where
+    that is another one.
+    """
+
+    source: str
+    incarnation: str
+    version: int
+    log: str = ""
 
 
 class JobClaimed(Event, frozen=True, tag="job_claimed", kw_only=True, gc=False):
@@ -55,7 +81,9 @@ class JobReleased(Event, frozen=True, tag="job_released", kw_only=True, gc=False
     token: str
 
 
-AnyEvent = StageCompleted | StageFailed | JobDeleted | JobClaimed | JobReleased
+AnyEvent = (
+    StageCompleted | StageFailed | JobRewound | JobForked | JobDeleted | JobClaimed | JobReleased
+)
 
 
 def upcast_stage_failed(old: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,11 @@ def topic_meta(namespace: str) -> str:
     return f"{{{namespace}}}:meta"
 
 
+def pipelines(namespace: str) -> str:
+    """Hash: a pipeline's name -> its declared stages, a JSON list."""
+    return f"{{{namespace}}}:pipelines"
+
+
 def members(namespace: str, group: str) -> str:
     """Sorted set: the live workers of a consumer group, scored by when they count as dead."""
     return f"{{{namespace}}}:members:{group}"

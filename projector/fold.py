@@ -5,7 +5,7 @@ point folds a view and the entries that it lacks, replay folds the archive.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,10 +15,14 @@ from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.event import (
     JobClaimed,
     JobDeleted,
+    JobForked,
     JobReleased,
+    JobRewound,
     StageCompleted,
     StageFailed,
 )
+
+T = TypeVar("T")
 
 
 class Checkpoint(Struct, frozen=True, array_like=True, gc=False):
@@ -55,6 +59,8 @@ class JobState(Struct, frozen=True, array_like=True, gc=False):
     failures: dict[str, Failure] = {}
     owner: str = ""
     token: str = ""
+    source: str = ""
+    """Of a fork: the job that it began as, and at which version."""
 
 
 NOTHING = JobState()
@@ -101,9 +107,22 @@ def _changes(state: JobState, entry: Entry) -> dict[str, Any]:
                 "pipeline": event.pipeline or state.pipeline,
                 "failures": {**state.failures, event.stage: failure},
             }
+        case JobRewound():
+            return {
+                "checkpoints": _without(state.checkpoints, event.stages),
+                "failures": _without(state.failures, event.stages),
+            }
+        case JobForked():
+            return {"source": f"{event.source} v{event.version}"}
         case JobDeleted():
             return {"deleted": True, "checkpoints": {}, "failures": {}, "owner": "", "token": ""}
         case JobClaimed():
             return {"owner": event.owner, "token": str(entry.id)}
         case JobReleased():
             return {"owner": "", "token": ""}
+
+
+def _without(known: dict[str, T], stages: Iterable[str]) -> dict[str, T]:
+    """Leave out what is known of some stages."""
+    gone = frozenset(stages)
+    return {stage: one for stage, one in known.items() if stage not in gone}

@@ -1,10 +1,17 @@
-"""Pipelines: a name and the ordered stages that a job goes through."""
+"""Pipelines: a name and the ordered stages that a job goes through.
+
+What a manager declares is on record in Redis, for those who look at jobs and do not run them.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from checkpoint.events.errors import InvalidName, UnknownStage
+from checkpoint.events.keys import pipelines
 from checkpoint.events.names import check_name
+from checkpoint.events.steps import Steps, command
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -41,10 +48,32 @@ class Pipeline:
         return ours + [stage for stage in known if stage not in self.stages]
 
 
+LONGEST = 60
+"""Characters of a stage's name that go into the name of a pipeline."""
+
 OPEN = Pipeline("", ())
 """The pipeline of a manager that was given none."""
 
 
 def as_pipeline(stages: Pipeline | Sequence[str]) -> Pipeline:
-    """Take a pipeline as it is; make a nameless one of plain stage names."""
-    return stages if isinstance(stages, Pipeline) else Pipeline("", stages)
+    """Take a pipeline as it is; name one of plain stage names after its first and its last."""
+    if isinstance(stages, Pipeline):
+        return stages
+    ordered = tuple(stages)
+    name = f"{ordered[0][:LONGEST]}..{ordered[-1][:LONGEST]}" if ordered else ""
+    return Pipeline(name, ordered)
+
+
+def declare(namespace: str, pipeline: Pipeline) -> Steps[None]:
+    """Put a pipeline's stages on record, in place of what is known of its name."""
+    if pipeline.name and pipeline.stages:
+        stages = msgspec.json.encode(pipeline.stages)
+        yield from command("HSET", pipelines(namespace), pipeline.name, stages)
+
+
+def declared(namespace: str) -> Steps[dict[str, Pipeline]]:
+    """Return the pipelines on record by their names."""
+    found = yield from command("HGETALL", pipelines(namespace))
+    names = [name.decode() for name in found[::2]]
+    stages = [msgspec.json.decode(text, type=tuple[str, ...]) for text in found[1::2]]
+    return {name: Pipeline(name, known) for name, known in zip(names, stages, strict=True)}

@@ -25,6 +25,7 @@ from checkpoint.events.errors import (
     VersionConflict,
 )
 from checkpoint.events.settings import Settings
+from checkpoint.query.pipeline import declared
 
 FILM = Pipeline("film", ("cut", "mix", "export"))
 
@@ -456,3 +457,25 @@ def test_a_cancelled_call_of_the_asyncio_manager_is_cancelled(
         await manager.close()
 
     asyncio.run(cancel())
+
+
+def test_what_a_manager_declares_is_on_record(settings: Settings, log: RealLog) -> None:
+    with CheckpointManager(settings, pipeline=["a", "b"]) as manager:
+        manager.save("job", "a", 1)
+        manager.for_pipeline(FILM).save("movie", "cut", 1)
+        assert manager.get_job_progress("job")["pipeline"] == "a..b"
+    found = log.run(declared(settings.namespace))
+    assert found == {"a..b": Pipeline("a..b", ("a", "b")), "film": FILM}
+
+
+def test_how_long_a_stage_took_is_in_its_event(manager: Any) -> None:
+    manager.save("job", "cut", 1, took=1.5)
+    with manager.atomic_checkpoint("job", "mix"):
+        pass
+    with pytest.raises(KeyError), manager.atomic_checkpoint("job", "export"):
+        raise KeyError
+    took = [one["event"]["took_ms"] for one in manager.get_job_history("job")]
+    assert took[0] == 1500
+    assert all(one >= 1 for one in took)
+    with pytest.raises(InvalidSettings, match="took=-1"):
+        manager.save("job", "cut", 1, took=-1)

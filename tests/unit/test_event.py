@@ -17,6 +17,8 @@ def test_the_tags_of_what_logs_hold_never_change() -> None:
     assert tags == {
         "StageCompleted": "stage_completed",
         "StageFailed": "stage_failed.2",
+        "JobRewound": "job_rewound",
+        "JobForked": "job_forked",
         "JobDeleted": "job_deleted",
         "JobClaimed": "job_claimed",
         "JobReleased": "job_released",

@@ -44,6 +44,7 @@ def test_a_pipeline_of_bad_names_is_refused(name: str, stages: list[str]) -> Non
         Pipeline(name, stages)
 
 
-def test_plain_stage_names_make_a_nameless_pipeline() -> None:
-    assert as_pipeline(["a", "b"]) == Pipeline("", ("a", "b"))
+def test_plain_stage_names_make_a_pipeline_named_after_the_first_and_the_last() -> None:
+    assert as_pipeline(["a", "x", "b"]) == Pipeline("a..b", ("a", "x", "b"))
+    assert as_pipeline([]) == OPEN
     assert as_pipeline(FILM) is FILM
