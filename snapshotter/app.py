@@ -14,6 +14,7 @@ from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place
 from checkpoint.events.transport import NoTables, Transport
+from checkpoint.events.work import Observe, unobserved
 from checkpoint.events.worker_settings import faust_settings
 
 from .archive import Archive
@@ -35,7 +36,7 @@ class ArchivePositions:
         return await self._snapshotter.position(place[1])
 
 
-def create_app(settings: Settings) -> faust.App:
+def create_app(settings: Settings, observe: Observe = unobserved) -> faust.App:
     """Make the app that copies the log `settings.namespace` to the archive.
 
     ArchiveNotConfigured where the settings name no Postgres.
@@ -46,7 +47,7 @@ def create_app(settings: Settings) -> faust.App:
     archive = Archive(settings.postgres_url, settings.namespace)
     redis = AsyncLines(settings.redis_url, settings.timeout)
     margin_ms = int(settings.log_margin * 1000)
-    snapshotter = Snapshotter(redis, archive, settings.namespace, margin_ms)
+    snapshotter = Snapshotter(redis, archive, settings.namespace, margin_ms, observe)
     cast(Transport, app.transport).positions = ArchivePositions(snapshotter)
 
     async def hand_in(slices: Any) -> None:

@@ -1,26 +1,28 @@
 """The archive: the Postgres event table, its position, its dead letters."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Connection
 
 from checkpoint.events import codec
-from checkpoint.events import entry as log_entry
-from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log
-from checkpoint.events.entry import DeadLetter, Entry
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
-from checkpoint.events.payload import storable
 
-from . import schema
+from . import schema, storing
+from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
+from .storing import Chapter
 
 CONNECT_SECONDS = 5
+LOOKUP_SECONDS = 5.0
+IDLE_MS, LOCK_MS = 5000, 5000
+"""How long a transaction may do nothing, and how long one may wait for another's locks."""
 PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
@@ -30,24 +32,9 @@ PATIENCE: dict[str, Any] = {
 """libpq's settings (ms, seconds): a server that is gone without a word is given up after that."""
 ROWS_AT_ONCE = 5000
 WRITER = "checkpoint_writer"
-COLUMN_TYPES = ("int2", "int8", "int8", "text", "int8", "int8", "int8", "int8", "bytea")
-"""How COPY's binary rows are written. On the wire a timestamptz is an int8, microseconds since
-2000, and json's bytes are as they are, like a bytea's; neither needs a Python object in between."""
-
-YEAR_2000_MS = 946_684_800_000
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
-
-
-class Chapter(NamedTuple):
-    """What one partition adds to the archive: its entries after `start` up to `end`."""
-
-    partition: int
-    start: EntryId
-    end: EntryId
-    entries: Sequence[Entry]
-    dead: Sequence[DeadLetter] = ()
 
 
 class Archive:
@@ -57,10 +44,14 @@ class Archive:
     the next call.
     """
 
-    def __init__(self, conninfo: str, namespace: str) -> None:
-        """Take libpq's URL or conninfo string, "" for libpq's own variables, and the log's name."""
+    def __init__(self, conninfo: str, namespace: str, timeout: float = LOOKUP_SECONDS) -> None:
+        """Take libpq's URL or conninfo string, "" for libpq's own variables, and the log's name.
+
+        A lookup of one job or entry may take `timeout` seconds.
+        """
         self._conninfo = conninfo
         self._namespace = namespace
+        self._timeout_ms = max(1, round(timeout * 1000))
         self._lock = threading.RLock()
         self._connection: Connection | None = None
 
@@ -91,6 +82,12 @@ class Archive:
         row = self.transact(lambda connection: connection.execute(query("read_log")).fetchone())
         return Log(*row) if row else None
 
+    def find_log(self) -> Log | None:
+        """Return the log that the archive is of, without making an archive where there is none."""
+        with translated(), self._connect() as connection:
+            is_there = bool(schema.version(connection))
+        return self.log() if is_there else None
+
     def positions(self) -> dict[int, EntryId]:
         """Return every partition's position: the archive holds all entries up to it."""
 
@@ -100,22 +97,49 @@ class Archive:
 
         return self.transact(read)
 
+    def resume(self, ends: Mapping[int, tuple[EntryId, int]]) -> list[int]:
+        """Put on record that a restarted Redis goes on with the log; nothing where it must not.
+
+        `ends` says for each partition which entry is its last, and a time of Redis (ms since
+        1970) before which that was found. Returns the partitions that end before the archive does.
+        """
+
+        def resumed(connection: Connection) -> list[int]:
+            standing = storing.lock(connection, list(ends))
+            behind = [
+                number for number, (last, _) in ends.items() if last < standing[number].position
+            ]
+            if not behind:
+                for number, (last, now_ms) in ends.items():
+                    values = [number, *last, *last, 0, now_ms]
+                    connection.execute(query("record_restoration"), values)
+            return behind
+
+        return self.transact(resumed)
+
     def store(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
         """Add chapters in one transaction; return where each of their partitions stands now.
 
         Entries at or before a partition's position are passed over, so a chapter counts once
-        whoever stores it. A chapter that would leave a gap is not stored at all. An entry that the
-        table refuses becomes a dead letter.
+        whoever stores it. A chapter that would leave a gap is not stored at all, nor is one of
+        what Redis has lost since. An entry that the table refuses becomes a dead letter.
         """
         try:
-            return self.transact(lambda connection: _store(connection, chapters, _copy))
+            return self.transact(
+                lambda connection: storing.store(connection, chapters, storing.copy)
+            )
         except RefusedRow:
-            return self.transact(lambda connection: _store(connection, chapters, _insert_singly))
+            return self.transact(
+                lambda connection: storing.store(connection, chapters, storing.insert_singly)
+            )
+        except LockedOut:
+            self.transact(_end_hung_copies)
+            raise
 
     def has(self, partition: int, entry: EntryId) -> bool:
         """Say whether an entry is archived, as an event or as a dead letter."""
         values = [partition, *entry] * 2
-        return self.transact(
+        return self._look_up(
             lambda connection: bool(_one(connection.execute(query("has_entry"), values))[0])
         )
 
@@ -126,7 +150,7 @@ class Archive:
             rows = connection.execute(query("job_entries"), {"job": job}).fetchall()
             return [_entry(row) for row in rows], _one(connection.execute(query("now")))[0]
 
-        return self.transact(read)
+        return self._look_up(read)
 
     def schema_version(self) -> int:
         """Return the number of the last migration applied; SchemaTooNew."""
@@ -144,6 +168,29 @@ class Archive:
 
         return self.transact(read)
 
+    def job_page(self, job: str, after: Entry | None, limit: int) -> list[Entry]:
+        """Return up to `limit` events of a job that follow one of them, in the order of the log."""
+        born, version = (after.incarnation, after.version) if after else (ZERO, 0)
+
+        def read(connection: Connection) -> list[Entry]:
+            rows = connection.execute(query("job_page"), [job, *born, version, limit])
+            return [_entry(row) for row in rows]
+
+        return self.transact(read)
+
+    def lives(self, incarnations: Mapping[str, EntryId]) -> dict[str, list[Entry]]:
+        """Return the events of one incarnation of each of some jobs, by job and version."""
+        born = incarnations.values()
+        values = [list(incarnations), [one.ms for one in born], [one.seq for one in born]]
+
+        def read(connection: Connection) -> dict[str, list[Entry]]:
+            found: dict[str, list[Entry]] = {}
+            for row in connection.execute(query("lives"), values).fetchall():
+                found.setdefault(row[0], []).append(_entry(row[1:]))
+            return found
+
+        return self.transact(read)
+
     def entries(self, partition: int, after: EntryId) -> Iterator[Entry]:
         """Stream the events of a partition after an entry id, in the order of the log."""
         with (
@@ -156,6 +203,13 @@ class Archive:
             cursor.execute(query("partition_entries"), [partition, *after])
             for row in cursor:
                 yield _entry(row)
+
+    def _look_up(self, work: Callable[[Connection], T]) -> T:
+        def in_time(connection: Connection) -> T:
+            connection.execute(query("limit_statements"), [self._timeout_ms])
+            return work(connection)
+
+        return self.transact(in_time)
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Do work in a transaction of its own; every statement of the archive runs in one."""
@@ -175,7 +229,7 @@ class Archive:
             connection = stack.enter_context(closing(self._connect()))
             if schema.version(connection) < max(schema.migrations()):
                 schema.migrate(connection)
-            connection.execute(query("limit_idleness"))
+            connection.execute(query("limit_waits"), {"idle_ms": IDLE_MS, "lock_ms": LOCK_MS})
             may_write = _one(connection.execute(query("may_write"), [WRITER]))[0]
             if may_write:
                 connection.execute(query("become_writer"))
@@ -196,98 +250,9 @@ class Archive:
         return connection
 
 
-class RefusedRow(ArchiveUnavailable):
-    """The table refuses a row."""
-
-
-_REFUSALS = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.errors.StatementTooComplex,  # JSON that nests deeper than Postgres' stack
-    OverflowError,  # a number that no column holds
-)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the driver's errors into this system's; no password gets into a message."""
-    try:
-        yield
-    except _REFUSALS as error:
-        raise RefusedRow(f"Postgres refuses a row: {error}") from error
-    except psycopg.Error as error:
-        raise ArchiveUnavailable(f"Postgres: {str(error).strip()}") from error
-
-
-def _store(
-    connection: Connection,
-    chapters: Sequence[Chapter],
-    add: Callable[[Connection, Sequence[tuple[int, Entry]]], None],
-) -> dict[int, EntryId]:
-    partitions = list({chapter.partition for chapter in chapters})
-    locked = connection.execute(query("lock_positions"), [partitions])
-    positions = {partition: EntryId(int(ms), int(seq)) for partition, ms, seq in locked}
-    new = list(_new_in(chapters, positions))
-    crash_point("archive: before the rows")
-    add(connection, [(part.partition, entry) for part in new for entry in part.entries])
-    for part in new:
-        for letter in part.dead:
-            _bury(connection, part.partition, letter)
-        connection.execute(query("move_position"), [*part.end, part.partition])
-    crash_point("archive: before the commit")
-    return positions
-
-
-def _new_in(chapters: Iterable[Chapter], positions: dict[int, EntryId]) -> Iterator[Chapter]:
-    """Yield what the archive lacks of chapters that follow its positions, and move those on."""
-    for partition, start, end, entries, dead in chapters:
-        position = positions[partition]
-        if start <= position < end:
-            yield Chapter(
-                partition,
-                position,
-                end,
-                [entry for entry in entries if entry.id > position],
-                [letter for letter in dead if letter.id > position],
-            )
-            positions[partition] = end
-
-
-def _copy(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> None:
-    if not entries:
-        return
-    with connection.cursor() as cursor, cursor.copy(query("copy_events")) as copy:
-        copy.set_types(COLUMN_TYPES)
-        for partition, entry in entries:
-            copy.write_row(row_of(partition, entry))
-
-
-def _insert_singly(connection: Connection, entries: Sequence[tuple[int, Entry]]) -> None:
-    for partition, entry in entries:
-        try:
-            with connection.transaction():
-                connection.execute(query("insert_event"), row_of(partition, entry))
-        except _REFUSALS as error:
-            letter = DeadLetter(entry.id, log_entry.fields(entry), str(error).strip())
-            _bury(connection, partition, letter)
-
-
-def _bury(connection: Connection, partition: int, letter: DeadLetter) -> None:
-    values = [partition, *letter.id, list(letter.fields), storable(letter.reason)]
-    connection.execute(query("insert_dead_letter"), values)
-
-
-def row_of(partition: int, entry: Entry) -> Row:
-    """Return an entry's row in the event table."""
-    return (
-        partition,
-        *entry.id,
-        entry.event.job,
-        *entry.incarnation,
-        entry.version,
-        (entry.id.ms - YEAR_2000_MS) * 1000,
-        entry.encoded,
-    )
+def _end_hung_copies(connection: Connection) -> None:
+    connection.execute(query("become_oneself"))
+    connection.execute(query("end_hung_copies"), [LOCK_MS])
 
 
 def _entry(row: Row) -> Entry:

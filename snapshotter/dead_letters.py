@@ -1,15 +1,22 @@
-"""Dead letters: entries that are no events, or that Postgres refuses, kept with their bytes."""
+"""Dead letters: entries that are no events, or that Postgres refuses, kept with their bytes.
+
+Each has its place in its partition's chain, and keeps it when it becomes an event after all, or
+is discarded: then its leaf is left of it.
+"""
 
 from datetime import datetime
 from typing import NamedTuple
 
 from psycopg import Connection
 
-from checkpoint.events.entry import DeadLetter, decode
+from checkpoint.events.entry import DeadLetter, decode, fields
 from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.errors import UndecodableEntry
 
-from .archive import Archive, row_of
+from . import chain
+from .archive import Archive
 from .schema import query
+from .storing import row_of
 
 
 class Burial(NamedTuple):
@@ -36,17 +43,29 @@ def find(archive: Archive, only: tuple[int, EntryId] | None = None) -> list[Buri
 
 
 def retry(archive: Archive, buried: Burial) -> None:
-    """Make an event of a dead letter after all; UndecodableEntry, or why Postgres refuses it."""
-    entry = decode(str(buried.letter.id).encode(), list(buried.letter.fields))
+    """Make an event of a dead letter after all, in its own place.
 
-    def store(connection: Connection) -> None:
-        connection.execute(query("insert_event"), row_of(buried.partition, entry))
-        connection.execute(query("delete_dead_letter"), [buried.partition, *entry.id])
+    UndecodableEntry, or why Postgres refuses it. Nothing happens if it is no dead letter any more.
+    """
+    partition, letter, _ = buried
+    entry = decode(str(letter.id).encode(), list(letter.fields))
+    if fields(entry) != list(letter.fields):
+        raise UndecodableEntry(
+            f"Entry {letter.id} could be read, but not written in the same bytes again: its "
+            "version or incarnation is not written as this system does"
+        )
 
-    archive.transact(store)
+    def move(connection: Connection) -> None:
+        gone = connection.execute(query("delete_dead_letter"), [partition, *entry.id])
+        for number, link in gone.fetchall():
+            connection.execute(query("insert_event"), row_of(partition, entry, number, link))
+
+    archive.transact(move)
 
 
 def discard(archive: Archive, buried: Burial) -> None:
-    """Forget a dead letter."""
-    values = [buried.partition, *buried.letter.id]
-    archive.transact(lambda connection: connection.execute(query("delete_dead_letter"), values))
+    """Forget a dead letter; only its leaf stays, for the chain."""
+    name = buried.letter.id
+    leaf = chain.leaf(buried.partition, name, buried.letter.fields)
+    values = [leaf, buried.partition, *name]
+    archive.transact(lambda connection: connection.execute(query("discard_dead_letter"), values))

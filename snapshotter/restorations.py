@@ -1,4 +1,7 @@
-"""Restorations: what a Redis that lost its log needs back, and a record of every time it did."""
+"""Restorations: what a Redis that lost its log needs back, and a record of every time it did.
+
+A restart is on record as well, for Redis may have come back without its last second.
+"""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -13,18 +16,21 @@ from .schema import query
 
 
 class Restoration(NamedTuple):
-    """One partition's log, restored.
+    """One partition's log, restored, or gone on with after a restart.
 
-    What it was given after `archived` and before `at`, and acknowledged as `log` only, is gone.
+    What it was given after `archived` and before `resumed_ms`, and acknowledged as `log` only, is
+    gone.
     """
 
     partition: int
     logged: EntryId
     """Where Redis' log had ended."""
     archived: EntryId
-    """Where the archive ended, and the log goes on."""
+    """Where the log goes on, and the archive ended if the log was restored."""
     jobs: int
     """How many jobs were written back."""
+    resumed_ms: int
+    """When it went on, by Redis' clock: ms since 1970; later entries have later ids."""
     at: datetime | None = None
     """When, by Postgres' clock; None until it is on record."""
 
@@ -46,10 +52,10 @@ def begin(
     }
 
     def begun(connection: Connection) -> tuple[Restoration, list[str]]:
-        ((_, ms, seq),) = connection.execute(query("lock_positions"), [[partition]])
+        ((_, ms, seq, *_),) = connection.execute(query("lock_positions"), [[partition]])
         archived = EntryId(int(ms), int(seq))
         jobs = [job for (job,) in connection.execute(query("jobs_after"), values)]
-        restored = Restoration(partition, logged, archived, len(jobs))
+        restored = Restoration(partition, logged, archived, len(jobs), fence.ms)
         _record(connection, restored)
         connection.execute(query("move_position"), [*max(archived, fence), partition])
         return restored, jobs
@@ -57,13 +63,9 @@ def begin(
     return archive.transact(begun)
 
 
-def record(archive: Archive, restored: Restoration) -> None:
-    """Note that a partition's log may have lost what it had after an entry id."""
-    archive.transact(lambda connection: _record(connection, restored))
-
-
 def _record(connection: Connection, restored: Restoration) -> None:
-    values = [restored.partition, *restored.logged, *restored.archived, restored.jobs]
+    partition, logged, archived, jobs, resumed_ms, _ = restored
+    values = [partition, *logged, *archived, jobs, resumed_ms]
     connection.execute(query("record_restoration"), values)
 
 
@@ -78,9 +80,10 @@ def on_record(archive: Archive) -> list[Restoration]:
                 EntryId(int(logged_ms), int(logged_seq)),
                 EntryId(int(ms), int(seq)),
                 jobs,
+                int(resumed_ms),
                 at,
             )
-            for partition, at, logged_ms, logged_seq, ms, seq, jobs in rows
+            for partition, at, logged_ms, logged_seq, ms, seq, jobs, resumed_ms in rows
         ]
 
     return archive.transact(read)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from checkpoint.events import watermark
@@ -12,16 +12,17 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.lines import AsyncLines
+from checkpoint.events.outage import Outage
 from checkpoint.events.slices import Slice
+from checkpoint.events.work import Observe, Stopwatch, unobserved
 
-from .archive import Archive, Chapter
+from .archive import Archive
+from .storing import Chapter
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
 ENTRIES_PER_COMMIT = 20_000
 """How much one transaction takes at most: many small slices share a commit, large ones do not."""
 
@@ -34,12 +35,23 @@ class _Pending(NamedTuple):
 class Snapshotter:
     """Stores slices of all partitions in shared transactions and publishes the watermarks."""
 
-    def __init__(self, redis: AsyncLines, archive: Archive, namespace: str, margin_ms: int) -> None:
-        """Take lines to the log's Redis, the archive, and how long entries stay in the log."""
+    def __init__(
+        self,
+        redis: AsyncLines,
+        archive: Archive,
+        namespace: str,
+        margin_ms: int,
+        observe: Observe = unobserved,
+    ) -> None:
+        """Take lines to the log's Redis, the archive, and how long entries stay in the log.
+
+        `observe` hears of every commit.
+        """
         self._redis = redis
         self._archive = archive
         self._namespace = namespace
         self._margin_ms = margin_ms
+        self._observe = observe
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=64)
 
     async def position(self, partition: int) -> EntryId:
@@ -78,13 +90,20 @@ class Snapshotter:
 
     async def _store(self, batch: list[_Pending]) -> None:
         chapters = [_chapter(pending.part) for pending in batch]
-        positions = await self._patiently(lambda: asyncio.to_thread(self._archive.store, chapters))
+        positions = await self._patiently(lambda: self._commit(chapters))
         crash_point("archive: after the commit")
         for part, settle in batch:
             settle(positions[part.partition] >= part.last)
         for partition in {chapter.partition for chapter in chapters}:
             await self._publish(partition, positions[partition])
         crash_point("archive: after the watermark")
+
+    async def _commit(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
+        watch = Stopwatch()
+        positions = await asyncio.to_thread(self._archive.store, chapters)
+        dead = sum(len(chapter.dead) for chapter in chapters)
+        self._observe(watch.stop([chapter.entries for chapter in chapters], dead))
+        return positions
 
     async def _publish(self, partition: int, position: EntryId) -> None:
         if position.ms:
@@ -93,14 +112,15 @@ class Snapshotter:
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask a server again and again while it is away: the log waits."""
-        pause = FIRST_PAUSE
+        outage = Outage(log)
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except (ArchiveUnavailable, LogUnavailable) as error:
-                log.warning("%s. Trying again in %.1f s", error, pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                await asyncio.sleep(outage.wait(error))
+            else:
+                outage.over()
+                return answer
 
     def _keys(self, partition: int) -> PartitionKeys:
         return PartitionKeys(self._namespace, partition)

@@ -25,8 +25,9 @@ from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.projector import Projector
 from checkpoint.projector.view import JobReading, parse_job, read_job
 from checkpoint.servers import Servers
-from checkpoint.snapshotter.archive import Archive, Chapter
+from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.snapshotter import Snapshotter
+from checkpoint.snapshotter.storing import Chapter
 
 T = TypeVar("T")
 

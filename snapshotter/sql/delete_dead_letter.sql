@@ -1,2 +1,3 @@
 DELETE FROM dead_letter
-WHERE (partition, ms, seq) = (%s, %s, %s)
+WHERE (partition, ms, seq) = (%s, %s, %s) AND leaf IS NULL
+RETURNING number, chain

@@ -1,5 +1,5 @@
-SELECT partition, ms, seq
-FROM position
+SELECT partition, ms, seq, log.id, number, chain, chained_ms, chained_seq
+FROM position, log
 WHERE partition = ANY (%s)
 ORDER BY partition
-FOR UPDATE
+FOR UPDATE OF position

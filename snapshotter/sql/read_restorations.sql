@@ -1,3 +1,3 @@
-SELECT partition, at, logged_ms, logged_seq, ms, seq, jobs
+SELECT partition, at, logged_ms, logged_seq, ms, seq, jobs, resumed_ms
 FROM restoration
 ORDER BY at, partition

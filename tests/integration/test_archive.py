@@ -21,8 +21,9 @@ from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import MAX_SEQ, ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
 from checkpoint.events.event import StageCompleted
-from checkpoint.snapshotter.archive import Archive, Chapter
+from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.schema import query
+from checkpoint.snapshotter.storing import Chapter
 
 LOG = Log("log-1", 4)
 

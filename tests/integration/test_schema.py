@@ -6,12 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from histories import Act, log_of
 from psycopg import sql
 
 from checkpoint.events.creation import Log
+from checkpoint.events.entry_id import ZERO
 from checkpoint.events.errors import SchemaTooNew
 from checkpoint.snapshotter import schema
 from checkpoint.snapshotter.archive import Archive
+from checkpoint.snapshotter.chain import genesis, leaf_of
+from checkpoint.snapshotter.rows import page
+from checkpoint.snapshotter.storing import Chapter
 
 
 @pytest.fixture
@@ -74,6 +79,28 @@ def test_logs_in_one_database_migrate_at_once_and_share_nothing(
     with ThreadPoolExecutor(4) as threads:
         logs = list(threads.map(register, names))
     assert [log.id for log in logs] == [f"of {name}" for name in names]
+
+
+def test_an_archive_of_the_first_release_gets_a_chain_over_all_its_rows(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    first, second = log_of([Act("complete", "j", "cut", 1), Act("complete", "j", "mix", 2)]).entries
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        schema.enter(connection, namespace)
+        for name in ("create_schema", "migrations/0001_archive", "grants"):
+            connection.execute(schema.query(name))
+        connection.execute("INSERT INTO migration (version, name) VALUES (1, '0001_archive')")
+        connection.execute("INSERT INTO log (id, partitions) VALUES ('log-1', 1)")
+        connection.execute(
+            "INSERT INTO event VALUES (0, %s, %s, 'j', %s, %s, 1, %s, %s)",
+            [*first.id, *first.incarnation, first.id.time, first.encoded.decode()],
+        )
+        connection.execute("INSERT INTO position VALUES (0, %s, %s)", [*first.id])
+    archive.store([Chapter(0, first.id, second.id, [second])])
+    old, new = page(0, ZERO, second.id, 10, archive)
+    head = genesis("log-1", 0).over(leaf_of(0, first)).over(leaf_of(0, second))
+    assert (old.number, old.chain) == (None, None)
+    assert (new.number, new.chain) == head
 
 
 def test_a_schema_of_a_newer_release_is_refused(

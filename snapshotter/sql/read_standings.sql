@@ -1,0 +1,3 @@
+SELECT partition, ms, seq, log.id, number, chain, chained_ms, chained_seq
+FROM position, log
+ORDER BY partition

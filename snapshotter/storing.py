@@ -1,0 +1,209 @@
+"""Storing: what one transaction adds to the archive, each entry once and in its chain."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeAlias
+
+from psycopg import Connection
+
+from checkpoint.events import entry as log_entry
+from checkpoint.events.crash_point import crash_point
+from checkpoint.events.entry import DeadLetter, Entry
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.payload import storable
+
+from .chain import Head, genesis, leaf_of
+from .refusal import REFUSALS
+from .rows import read_rows
+from .schema import query
+
+ROWS_AT_ONCE = 5000
+COLUMN_TYPES = (
+    *("int2", "int8", "int8", "text", "int8", "int8", "int8"),
+    *("int8", "bytea", "int8", "bytea"),
+)
+"""How COPY's binary rows are written. On the wire a timestamptz is an int8, microseconds since
+2000, and json's bytes are as they are, like a bytea's; neither needs a Python object in between."""
+
+YEAR_2000_MS = 946_684_800_000
+
+
+class Chapter(NamedTuple):
+    """What one partition adds to the archive: its entries after `start` up to `end`."""
+
+    partition: int
+    start: EntryId
+    end: EntryId
+    entries: Sequence[Entry]
+    dead: Sequence[DeadLetter] = ()
+
+
+class Standing(NamedTuple):
+    """How far the archive of a partition goes."""
+
+    position: EntryId
+    head: Head
+    """The end of its chain."""
+    chained: EntryId
+    """The entry that the head is of, before the position if an earlier release stored since."""
+
+
+Placed: TypeAlias = tuple[int, Entry, int, bytes]
+"""An event with its place in its partition's chain: partition, entry, number, link."""
+
+
+class Buried(NamedTuple):
+    """A dead letter with its place in its partition's chain."""
+
+    partition: int
+    letter: DeadLetter
+    number: int
+    chain: bytes
+
+
+Add: TypeAlias = Callable[[Connection, Iterable[Placed]], list[Buried]]
+"""What adds events to the table; returns those that became dead letters instead."""
+
+
+def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
+    """Add chapters; return where each of their partitions stands now."""
+    partitions = list({chapter.partition for chapter in chapters})
+    standing = lock(connection, partitions)
+    positions = {partition: one.position for partition, one in standing.items()}
+    lost = connection.execute(query("losses"), [partitions]).fetchall()
+    kept = [chapter for chapter in chapters if not _was_lost(chapter, lost)] if lost else chapters
+    new = list(_new_in(kept, positions))
+    heads = {part.partition: _caught_up(connection, part.partition, standing) for part in new}
+    crash_point("archive: before the rows")
+    dead: list[Buried] = []
+    refused = add(connection, _placed(new, heads, dead)) if new else []
+    for one in (*dead, *refused):
+        _bury(connection, one)
+    for partition, head in heads.items():
+        end = positions[partition]
+        values = {"partition": partition, "ms": end.ms, "seq": end.seq, **head._asdict()}
+        connection.execute(query("extend_chain"), values)
+    crash_point("archive: before the commit")
+    return positions
+
+
+def lock(connection: Connection, partitions: Sequence[int]) -> dict[int, Standing]:
+    """Say how far the archive of partitions goes, and keep it so until the transaction ends."""
+    return standings(connection.execute(query("lock_positions"), [partitions]))
+
+
+def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
+    """Read the positions of partitions, with the heads of their chains."""
+    return {
+        partition: Standing(
+            EntryId(int(ms), int(seq)),
+            Head(number, link) if link else genesis(log, partition),
+            EntryId(int(chained_ms), int(chained_seq)),
+        )
+        for partition, ms, seq, log, number, link, chained_ms, chained_seq in rows
+    }
+
+
+def _new_in(chapters: Iterable[Chapter], positions: dict[int, EntryId]) -> Iterator[Chapter]:
+    """Yield what the archive lacks of chapters that follow its positions, and move those on."""
+    for partition, start, end, entries, dead in chapters:
+        position = positions[partition]
+        if start <= position < end:
+            yield Chapter(
+                partition,
+                position,
+                end,
+                [entry for entry in entries if entry.id > position],
+                [letter for letter in dead if letter.id > position],
+            )
+            positions[partition] = end
+
+
+def _was_lost(chapter: Chapter, losses: Iterable[tuple[Any, ...]]) -> bool:
+    """Say whether a chapter has entries that Redis lost: read before, and to be read anew."""
+    ids = [one.id for one in chapter.entries] + [one.id for one in chapter.dead]
+    return any(
+        partition == chapter.partition and EntryId(int(ms), int(seq)) < one < EntryId(int(until), 0)
+        for partition, ms, seq, until in losses
+        for one in ids
+    )
+
+
+def _caught_up(connection: Connection, partition: int, standing: dict[int, Standing]) -> Head:
+    """Chain over the rows of a release that knew of no chain, and return the head."""
+    position, head, after = standing[partition]
+    while after < position and (
+        rows := read_rows(connection, partition, after, position, ROWS_AT_ONCE)
+    ):
+        for row in rows:
+            head = head.over(row.leaf(partition))
+        after = rows[-1].id
+    return head
+
+
+def _placed(
+    chapters: Iterable[Chapter], heads: dict[int, Head], dead: list[Buried]
+) -> Iterator[Placed]:
+    """Give entries their places, in the order of the log; move the heads on, set the dead aside.
+
+    Every event costs this, so nothing is made for it that need not be.
+    """
+    for partition, _, _, events, letters in chapters:
+        entries: Sequence[Any] = events
+        if letters:
+            entries = sorted([*events, *letters], key=lambda one: one.id)
+        number, chain = heads[partition]
+        for one in entries:
+            number += 1
+            chain = sha256(chain + leaf_of(partition, one)).digest()
+            if isinstance(one, DeadLetter):
+                dead.append(Buried(partition, one, number, chain))
+            else:
+                yield partition, one, number, chain
+        heads[partition] = Head(number, chain)
+
+
+def copy(connection: Connection, events: Iterable[Placed]) -> list[Buried]:
+    """Add events in one go, or raise what the driver says of a row that the table refuses."""
+    with connection.cursor() as cursor, cursor.copy(query("copy_events")) as rows:
+        rows.set_types(COLUMN_TYPES)
+        for one in events:
+            rows.write_row(row_of(*one))
+    return []
+
+
+def insert_singly(connection: Connection, events: Iterable[Placed]) -> list[Buried]:
+    """Add events one by one; those that the table refuses become dead letters in their places."""
+    refused = []
+    for one in events:
+        try:
+            with connection.transaction():
+                connection.execute(query("insert_event"), row_of(*one))
+        except REFUSALS as error:
+            partition, entry, number, chain = one
+            letter = DeadLetter(entry.id, log_entry.fields(entry), str(error).strip())
+            refused.append(Buried(partition, letter, number, chain))
+    return refused
+
+
+def _bury(connection: Connection, one: Buried) -> None:
+    fields, reason = list(one.letter.fields), storable(one.letter.reason)
+    values = [one.partition, *one.letter.id, fields, reason, one.number, one.chain]
+    connection.execute(query("insert_dead_letter"), values)
+
+
+def row_of(
+    partition: int, entry: Entry, number: int | None, chain: bytes | None
+) -> tuple[Any, ...]:
+    """Return an entry's row in the event table."""
+    return (
+        partition,
+        *entry.id,
+        entry.event.job,
+        *entry.incarnation,
+        entry.version,
+        (entry.id.ms - YEAR_2000_MS) * 1000,
+        entry.encoded,
+        number,
+        chain,
+    )
