@@ -2,7 +2,8 @@
 
 A partition is closed while it is restored: appends and lookups raise LogNotReady. Every step can
 be repeated, so a restore that is killed is simply run again. Two at once do no harm: whoever
-closes a partition last goes on alone, and a partition that is whole is not closed.
+closes a partition last goes on alone, and a partition that is whole is not closed. A restarted
+Redis whose partitions are all whole goes on as `events.freshness` has it.
 
 The log goes on after a fence, an entry id greater than all that may be lost: in the archive, so
 that a snapshotter that still holds lost entries does not store them, and in the views, for the
@@ -19,11 +20,12 @@ from checkpoint.events.append import APPEND, RENEW
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import ARCHIVED, Log
 from checkpoint.events.entry import Entry
-from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import LogNotReady
+from checkpoint.events.event import StageCompleted
+from checkpoint.events.freshness import Place, resume, this_run
 from checkpoint.events.keys import PartitionKeys, topic_meta
 from checkpoint.events.script import Argument, Call, Script
-from checkpoint.events.server import read_info
 from checkpoint.events.steps import AskArchive, LoadScript, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, Change
@@ -52,20 +54,19 @@ def restore(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     if log is None:
         raise LogNotReady(f"The archive knows no log {namespace!r}, so there is none to restore")
     yield from _refuse_another(namespace, log)
-    run, since = yield from _this_run()
-    meta = topic_meta(namespace)
-    was_restarted = (yield from command("HGET", meta, "run")) != run
-    positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
-    restored = []
-    for number in range(log.partitions):
-        keys = PartitionKeys(namespace, number)
-        if one := (yield from _restore_partition(keys, log, positions[number], tell)):
-            restored.append(one)
-        elif was_restarted:
-            yield from _record_restart(keys, since)
-    fields = ("id", log.id, "partitions", log.partitions, "state", ARCHIVED, "run", run)
-    yield from command("HSET", meta, *fields)
-    crash_point("restore: before the gate")
+    restored: list[Restoration] = []
+    behind = True
+    while behind:  # a snapshotter may store what was lost until that is on record
+        positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
+        for number in range(log.partitions):
+            keys = PartitionKeys(namespace, number)
+            if one := (yield from _restore_partition(keys, log, positions[number], tell)):
+                restored.append(one)
+        fields = ("id", log.id, "partitions", log.partitions, "state", ARCHIVED)
+        yield from command("HSET", topic_meta(namespace), *fields)
+        crash_point("restore: before the gate")
+        place = Place(namespace, log.partitions, has_archive=True)
+        behind = bool((yield from resume(place, {one.partition for one in restored})))
     yield from open_gate(namespace)
     return restored
 
@@ -73,27 +74,12 @@ def restore(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
 def keep_whole(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     """Restore what Redis lost, if it was restarted or emptied since it was last made sure of."""
     state, known = yield from command("HMGET", topic_meta(namespace), "state", "run")
-    run, _ = yield from _this_run()
+    run = yield from this_run()
     if state == ARCHIVED and run == known and (yield from gate_is_open(namespace)):
         return []
     if (yield AskArchive(lambda archive: archive.log())) is None:
         return []
     return (yield from restore(namespace, tell))
-
-
-def _this_run() -> Steps[tuple[bytes, int]]:
-    """Name the run of Redis, and say when it had not begun yet: ms since 1970."""
-    info = yield from read_info()
-    seconds, _ = yield from command("TIME")
-    return info["run_id"].encode(), (int(seconds) - int(info["uptime_in_seconds"]) - 1) * 1000
-
-
-def _record_restart(keys: PartitionKeys, since_ms: int) -> Steps[None]:
-    """Note that Redis may have lost what the archive did not have yet either."""
-    rows = yield from command("XREVRANGE", keys.log, since_ms, "-", "COUNT", 1)
-    last = EntryId.parse(rows[0][0]) if rows else ZERO
-    restart = Restoration(keys.partition, last, last, 0)
-    yield AskArchive(lambda archive: restorations.record(archive, restart))
 
 
 def open_gate(namespace: str) -> Steps[None]:
@@ -187,7 +173,8 @@ def _job_arguments(entries: Sequence[Entry]) -> list[Argument]:
     requests = [
         part
         for entry in entries
-        if entry.event.key and not state.deleted
+        if entry.event.key and isinstance(entry.event, StageCompleted)
+        if entry.event.stage in state.checkpoints  # a rewind forgets the keys of what it undoes
         for part in (entry.event.key, f"{entry.id} {entry.version} {entry.incarnation}")
     ]
     if requests:

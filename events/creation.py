@@ -10,6 +10,7 @@ from uuid import uuid4
 from .crash_point import crash_point
 from .errors import LogNotReady, PartitionCountMismatch
 from .keys import DEFAULT_PARTITIONS, PartitionKeys, topic_meta
+from .server import read_info
 from .steps import AskArchive, Steps, command
 
 READY, ARCHIVED = b"ready", b"archived"
@@ -79,7 +80,9 @@ def _finish(namespace: str, log: Log, state: bytes, *, has_archive: bool) -> Ste
     for number in range(log.partitions):
         yield from command("HSETNX", PartitionKeys(namespace, number).meta, "id", log.id)
     crash_point("log: partitions marked")
-    yield from command("HSET", meta, "state", ARCHIVED if has_archive else READY)
+    run = (yield from read_info())["run_id"]
+    done = ARCHIVED if has_archive else READY
+    yield from command("HSET", meta, "state", done, "run", run)
 
 
 def _refuse(namespace: str, state: bytes) -> Steps[None]:

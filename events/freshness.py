@@ -4,16 +4,25 @@ A Redis that was restarted, or a replica that was promoted, may come back with a
 nothing in that state says so. But it comes back without the scripts that were loaded, so whoever
 finds a script missing compares the log with the archive before loading it again; until then
 nobody appends to the log or reads a job. Nothing is spent on this while Redis runs.
+
+A log that does not end before the archive may still have lost its last second. So it is put on
+record where it goes on, and since when: what has an id in between was lost, and a snapshotter that
+still holds it is refused.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+from .crash_point import crash_point
 from .creation import ARCHIVED
 from .entry_id import ZERO, EntryId
 from .errors import ArchiveUnavailable, LogNotReady, ScriptUnknown
 from .keys import PartitionKeys, topic_meta
-from .script import Call
+from .script import Call, Script
+from .server import read_info
 from .steps import AskArchive, LoadScript, Steps, SyncedCall, command
+
+SET_FENCE = Script.load("checkpoint.events", "set_fence")
 
 
 class Place(NamedTuple):
@@ -46,7 +55,10 @@ def on_fresh_log(place: Place, step: Call | SyncedCall) -> Steps[Any]:
 
 
 def check_fresh(place: Place) -> Steps[None]:
-    """Raise LogNotReady unless Redis has all that the archive has."""
+    """Go on with the log of a Redis that may have been restarted, or raise LogNotReady.
+
+    That is unless Redis has all that the archive has.
+    """
     if not place.has_archive:
         if (yield from command("HGET", topic_meta(place.namespace), "state")) == ARCHIVED:
             raise LogNotReady(
@@ -55,17 +67,64 @@ def check_fresh(place: Place) -> Steps[None]:
             )
         return
     try:
-        behind = yield from find_behind(place)
+        behind = yield from resume(place)
     except ArchiveUnavailable as error:
         raise LogNotReady(
             f"Redis was restarted, and cannot be compared with the archive: {error}"
         ) from error
     if behind:
-        raise LogNotReady(
-            f"Redis came back with an older log: partition {behind[0].partition} ends at "
-            f"{behind[0].logged}, and the archive has entries up to {behind[0].archived}. A "
-            "snapshotter restores it as soon as it runs; `checkpoint restore` does it by hand"
-        )
+        raise LogNotReady(older(behind))
+
+
+def older(behind: Sequence[Behind]) -> str:
+    """Say of a log that it ends before the archive does, and what to do."""
+    return (
+        f"Redis came back with an older log: partition {behind[0].partition} ends at "
+        f"{behind[0].logged}, and the archive has entries up to {behind[0].archived}. A "
+        "snapshotter restores it as soon as it runs; `checkpoint restore` does it by hand"
+    )
+
+
+def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
+    """Put on record that Redis, if it was restarted, goes on with the log.
+
+    Of partitions that were `restored` that is on record. Returns the partitions whose log ends
+    before the archive does; then it must not go on. LogNotReady where Redis has no log.
+    """
+    run = yield from this_run()
+    meta = topic_meta(place.namespace)
+    name, known = yield from command("HMGET", meta, "id", "run")
+    if not name:
+        raise LogNotReady
+    if known == run:
+        return (yield from find_behind(place))
+    ends = {}
+    for number in set(range(place.partitions)) - set(restored):
+        # The time comes first: what is appended in between must not seem to be lost.
+        now_ms = yield from redis_ms()
+        ends[number] = (yield from last_id(PartitionKeys(place.namespace, number))), now_ms
+    if (yield AskArchive(lambda archive: archive.resume(ends))):
+        return (yield from find_behind(place))
+    crash_point("restart: on record")
+    for number, (_, now_ms) in ends.items():
+        fence = Call(SET_FENCE, [PartitionKeys(place.namespace, number).meta], [now_ms])
+        yield LoadScript(SET_FENCE)
+        if not (yield fence):
+            raise LogNotReady
+    crash_point("restart: fenced")
+    yield from command("HSET", meta, "run", run)
+    return []
+
+
+def this_run() -> Steps[bytes]:
+    """Name the run of Redis: another one after every restart."""
+    return (yield from read_info())["run_id"].encode()
+
+
+def redis_ms() -> Steps[int]:
+    """Ask Redis for its time: milliseconds since 1970."""
+    seconds, micros = yield from command("TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def find_behind(place: Place) -> Steps[list[Behind]]:

@@ -56,7 +56,10 @@ class PartitionKeys(NamedTuple):
 
     @property
     def meta(self) -> str:
-        """Hash: the log's id; there is no log in this partition without it."""
+        """Hash: the log's id, and a `fence`: since when (ms since 1970) Redis has lost nothing.
+
+        There is no log in this partition without it.
+        """
         return f"{self.tag}:meta"
 
     @property

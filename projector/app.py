@@ -13,6 +13,7 @@ from checkpoint.events.outage import AWAY, Outage
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place
 from checkpoint.events.transport import NoTables, Transport
+from checkpoint.events.work import Observe, unobserved
 from checkpoint.events.worker_settings import faust_settings
 
 from .projector import Projector
@@ -36,10 +37,11 @@ class ViewPositions:
         return await self._projector.position(place[1])
 
 
-def create_app(settings: Settings) -> faust.App:
+def create_app(settings: Settings, observe: Observe = unobserved) -> faust.App:
     """Make the app that applies the log `settings.namespace` to its views."""
     app = faust.App(GROUP, TableManager=NoTables, **faust_settings(settings))
-    projector = Projector(AsyncLines(settings.redis_url, settings.timeout), settings.namespace)
+    redis = AsyncLines(settings.redis_url, settings.timeout)
+    projector = Projector(redis, settings.namespace, observe)
     cast(Transport, app.transport).positions = ViewPositions(projector)
 
     outage = Outage(log)

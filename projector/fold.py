@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.event import (
+    EventsLost,
     JobClaimed,
     JobDeleted,
     JobForked,
@@ -89,7 +90,7 @@ def fold_all(state: JobState, entries: Iterable[Entry]) -> JobState:
     return state
 
 
-def _changes(state: JobState, entry: Entry) -> dict[str, Any]:
+def _changes(state: JobState, entry: Entry) -> dict[str, Any]:  # noqa: PLR0911 - one for each type
     """Return the fields that an entry's event sets anew."""
     event = entry.event
     match event:
@@ -114,6 +115,8 @@ def _changes(state: JobState, entry: Entry) -> dict[str, Any]:
             }
         case JobForked():
             return {"source": f"{event.source} v{event.version}"}
+        case EventsLost():
+            return {}
         case JobDeleted():
             return {"deleted": True, "checkpoints": {}, "failures": {}, "owner": "", "token": ""}
         case JobClaimed():

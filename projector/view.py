@@ -74,13 +74,22 @@ def parse_job(reply: Sequence[Any]) -> JobReading:
     return JobReading(
         now_ms,
         Head(EntryId.parse(head[0]), int(head[1])) if head else None,
-        _parse_view(dict(zip(view[::2], view[1::2], strict=True))) if view else NOTHING,
+        parse_view(dict(zip(view[::2], view[1::2], strict=True))) if view else NOTHING,
         [log_entry.decode(name, fields) for name, fields in entries],
     )
 
 
-def _parse_view(fields: Mapping[bytes, bytes | None]) -> JobState:
-    state = _decoder.decode(fields[b"state"] or b"")
+def _decode(state: bytes | None) -> JobState:
+    """Read a state; one that is damaged is as good as lost."""
+    try:
+        return _decoder.decode(state) if state else NOTHING
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return NOTHING
+
+
+def parse_view(fields: Mapping[bytes, bytes | None]) -> JobState:
+    """Read a view from the fields of its hash; one that is damaged is NOTHING."""
+    state = _decode(fields.get(b"state"))
     loaded = {
         stage: replace(known, encoded=encoded)
         for stage, known in state.checkpoints.items()
@@ -142,17 +151,26 @@ def read_states(partition: PartitionKeys, jobs: Iterable[str]) -> Call:
     return Call(READ_STATES, [partition.job(job).view for job in jobs], [])
 
 
-def parse_states(reply: Sequence[bytes | None]) -> list[JobState]:
-    """Read the answer to `read_states`."""
-    return [_decoder.decode(state) if state else NOTHING for state in reply]
+def parse_states(reply: Sequence[bytes | None]) -> list[tuple[JobState, bytes]]:
+    """Read the answer to `read_states`: each view's state, and the stamp of the view."""
+    return [
+        (_decode(state), stamp or b"") for state, stamp in zip(reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def write_views(
-    partition: PartitionKeys, start: EntryId, end: EntryId, changes: Mapping[str, Change]
+    partition: PartitionKeys,
+    start: EntryId,
+    end: EntryId,
+    changes: Mapping[str, Change],
+    stamps: Sequence[bytes],
 ) -> Call:
-    """Write the views of a slice that follows position `start` and ends with entry `end`."""
-    keys = [partition.position]
-    arguments: list[Argument] = [str(start), str(end), INDEX_KEEPS]
+    """Write the views of a slice that follows position `start` and ends with entry `end`.
+
+    `stamps` are of the views that were read for that.
+    """
+    keys = [partition.position, partition.log]
+    arguments: list[Argument] = [str(start), str(end), INDEX_KEEPS, *stamps]
     for job, change in changes.items():
         head, view, _ = partition.job(job)
         keys += (head, view)
@@ -161,7 +179,13 @@ def write_views(
 
 
 def parse_written(reply: Sequence[bytes]) -> EntryId | None:
-    """Read the answer to `write_views`: None, or the position that another worker moved on to."""
+    """Read the answer to `write_views`: None, or where the position stands.
+
+    That is where another worker moved it to, or where it was if a view was rebuilt or lost
+    meanwhile; ZERO if Redis has lost the slice.
+    """
+    if reply[0] == b"LOST":
+        return ZERO
     return None if reply[0] == b"OK" else EntryId.parse(reply[1])
 
 

@@ -1,17 +1,23 @@
--- write_views(position) -> {"OK"} | {"MOVED", the position as it is}
+-- write_views(position) -> {"OK"} | {"MOVED", the position as it is} | {"LOST"}
 --
 -- The views of a slice and the position that they stand for, written together: a slice is applied
 -- once, whoever else believes to own the partition.
 --
+-- LOST: Redis was restarted, and came back without the slice's end. (What the views lack is never
+-- trimmed.)
+--
 -- KEYS[1]  position  string  entry id of the last entry applied
+-- KEYS[2]  log       stream
 -- then for each job:
 --   +1     head      hash    of its index, what the view has by now is dropped, but for the last
 --                            KEEP versions
---   +2     view      hash    incarnation version state stage:<name>
+--   +2     view      hash    incarnation version state stage:<name> rebuilt
 --
 -- ARGV[1]  from      the position that the slice follows
 -- ARGV[2]  to        the slice's last entry id
 -- ARGV[3]  keep      versions that the index keeps, for requests that are sent again
+-- then for each job:
+--   stamp         of the view it was folded from: if another is there now, nothing is written
 -- then for each job:
 --   incarnation, version, expires (ms since 1970),
 --   anew          1: the view held another incarnation or nothing that still counts
@@ -20,9 +26,17 @@
 
 local position = redis.call('GET', KEYS[1]) or '0-0'
 if position ~= ARGV[1] then return {'MOVED', position} end
+if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return {'LOST'} end
 local keep = tonumber(ARGV[3])
 
-local at = 3
+local jobs = #KEYS / 2 - 1
+for job = 1, jobs do
+  local known = redis.call('HMGET', KEYS[2 * job + 2], 'version', 'rebuilt')
+  local stamp = (known[1] or '') .. ' ' .. (known[2] or '')
+  if stamp ~= ARGV[3 + job] then return {'MOVED', position} end
+end
+
+local at = 3 + jobs
 local function argument()
   at = at + 1
   return ARGV[at]
@@ -45,7 +59,7 @@ local function drop_applied(head, view, version, anew)
   end
 end
 
-for k = 2, #KEYS, 2 do
+for k = 3, #KEYS, 2 do
   local head, view = KEYS[k], KEYS[k + 1]
   local incarnation, version, expires = argument(), tonumber(argument()), argument()
   local anew = argument() == '1'

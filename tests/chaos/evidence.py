@@ -18,11 +18,11 @@ Place = tuple[int, tuple[int, int]]
 
 
 class Gap(NamedTuple):
-    """What the system itself says may be gone: entries of a partition after `after`, until `at`."""
+    """What the system itself says may be gone: a partition's entries after `after`, before `ms`."""
 
     partition: int
     after: tuple[int, int]
-    at_ms: int
+    resumed_ms: int
 
 
 @dataclass
@@ -101,10 +101,9 @@ def _dead(connection: "psycopg.Connection[Any]") -> dict[Place, str]:
 
 def _gaps(connection: "psycopg.Connection[Any]") -> list[Gap]:
     rows = connection.execute(
-        f"SELECT partition, ms, seq, (extract(epoch FROM at) * 1000)::bigint "  # noqa: S608 - a constant
-        f"FROM {NAMESPACE}.restoration"
+        f"SELECT partition, ms, seq, resumed_ms FROM {NAMESPACE}.restoration"  # noqa: S608 - a constant
     )
-    return [Gap(partition, (int(ms), int(seq)), at) for partition, ms, seq, at in rows]
+    return [Gap(partition, (int(ms), int(seq)), int(until)) for partition, ms, seq, until in rows]
 
 
 def _views(tap: Tap) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from real_log import RawEntries, RealLog
 from checkpoint import CheckpointManager, Settings
 from checkpoint.events.crash_point import CrashPoint
 from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.keys import topic_meta
 from checkpoint.projector.fold import NOTHING, fold_all
 
 JOBS = ("job-1", "job-2")
@@ -44,6 +45,7 @@ ARCHIVE = [
     "archive: after the watermark",
 ]
 TRIM = ["log: before the trim", "log: after the trim"]
+RESTART = ["restart: on record", "restart: fenced"]
 RESTORE = [
     "restore: partition closed",
     "restore: on record",
@@ -51,6 +53,7 @@ RESTORE = [
     "restore: partition opened",
     "restore: before the gate",
 ]
+REBUILD = ["rebuild: before the views", "rebuild: after the views"]
 SPOOL = ["spool: before the write", "spool: after the write"]
 DRAIN = ["spool: after the log", "spool: drained"]
 
@@ -125,7 +128,18 @@ def last_id(rows: RawEntries) -> EntryId:
 
 
 def test_every_point_is_visited() -> None:
-    visited = [*CREATION, *APPEND, *VIEW, *ARCHIVE, *TRIM, *RESTORE, *SPOOL, *DRAIN]
+    visited = [
+        *CREATION,
+        *APPEND,
+        *VIEW,
+        *ARCHIVE,
+        *TRIM,
+        *RESTART,
+        *RESTORE,
+        *REBUILD,
+        *SPOOL,
+        *DRAIN,
+    ]
     assert sorted(visited) == sorted(get_args(CrashPoint))
 
 
@@ -155,6 +169,19 @@ def test_a_snapshotter_dies_while_it_trims(settings: Settings, at: str) -> None:
     check(settings, trimmed=True)
 
 
+@pytest.mark.parametrize("at", RESTART)
+def test_a_producer_dies_where_it_finds_redis_restarted(settings: Settings, at: str) -> None:
+    assert produce(environ(settings)) == 0
+    log = RealLog(settings)
+    log.store()
+    log.client.hset(topic_meta(settings.namespace), "run", "the one before")
+    log.client.script_flush()
+    log.close()
+    assert produce(environ(settings, at)) == -signal.SIGKILL
+    assert produce(environ(settings)) == 0
+    check(settings)
+
+
 @pytest.mark.parametrize("at", RESTORE)
 def test_a_restore_dies(settings: Settings, at: str) -> None:
     assert produce(environ(settings)) == 0
@@ -167,6 +194,21 @@ def test_a_restore_dies(settings: Settings, at: str) -> None:
     with worker("snapshotter", environ(settings)):
         eventually(lambda: produce(environ(settings)), wanted=lambda code: code == 0)
     check(settings, trimmed=True)
+
+
+@pytest.mark.parametrize("at", REBUILD)
+def test_a_rebuild_dies(settings: Settings, at: str) -> None:
+    assert produce(environ(settings)) == 0
+    log = RealLog(settings)
+    log.project()
+    for job in JOBS:
+        log.client.delete(log.keys(job).view)
+    log.close()
+    with running("-m", "checkpoint", "rebuild", **environ(settings, at)) as process:
+        assert process.wait(60) == -signal.SIGKILL
+    with running("-m", "checkpoint", "rebuild", **environ(settings)) as process:
+        assert process.wait(60) == 0
+    check(settings)
 
 
 @pytest.mark.parametrize("at", SPOOL)

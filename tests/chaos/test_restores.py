@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 from isolation import remove_namespace
+from losing import dumped, lose_the_last
 from real_log import RealLog, projecting
 
 from checkpoint import CheckpointManager
 from checkpoint.events.append import Request
+from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import EventLost, LogNotReady
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.steps import Steps
 from checkpoint.restore import restore
 from checkpoint.servers import Servers
+from checkpoint.snapshotter import restorations
 
 
 class Stepper:
@@ -119,3 +122,48 @@ def test_a_projector_that_still_holds_lost_entries_does_not_apply_them(
     log.append(Request(StageCompleted(job="job", stage="b")))
     log.project()
     assert set(log.view("job").checkpoints) == {"a", "b"}
+
+
+def test_what_a_restart_lost_is_neither_archived_nor_viewed_by_who_still_holds_it(
+    archived_log: RealLog,
+) -> None:
+    """Redis is not behind the archive, so nothing is restored."""
+    log = archived_log
+    log.append(Request(StageCompleted(job="job", stage="a")))
+    log.store()
+    log.project()
+    number = log.partition_of("job").partition
+    archive = log.archive()
+    older = dumped(log)
+    lost = log.append(Request(StageCompleted(job="job", stage="lost")))[0]
+    chapter = log.chapter(number, archive.positions()[number])
+    part = log.slice(number, log.position(number))
+    assert part
+    lose_the_last(log, older)
+
+    assert log.run(restore(log.settings.namespace, print)) == []
+    archive.store([chapter])
+    with projecting(log.settings) as apply:
+        assert apply(part) < part.last
+    assert not archive.has(number, lost.id)
+    assert set(log.view("job").checkpoints) == {"a"}
+    (again,) = log.append(Request(StageCompleted(job="job", stage="b")))
+    archive.store([chapter])
+    log.store()
+    log.project()
+    assert again.version == 2
+    assert [one.id for one in archive.job_entries("job")[0]][1:] == [again.id]
+    assert set(log.view("job").checkpoints) == {"a", "b"}
+    (gap,) = [one for one in restorations.on_record(archive) if one.partition == number]
+    assert gap.archived < lost.id < EntryId(gap.resumed_ms, 0) <= again.id
+    archive.close()
+
+
+def test_an_emptied_redis_of_which_nothing_is_archived_is_no_log(archived_log: RealLog) -> None:
+    with CheckpointManager(archived_log.settings) as manager:
+        manager.save("job", "a", {})
+        remove_namespace(archived_log.settings.redis_url, archived_log.settings.namespace)
+        archived_log.client.script_flush()
+        with pytest.raises(LogNotReady):
+            manager.get_resume_point("job")
+        assert not archived_log.client.exists(archived_log.partition(0).meta)

@@ -123,7 +123,7 @@ def test_the_steps_of_a_creation_are_all_visited(archived_settings: Settings) ->
         replace(archived_settings, namespace=f"{archived_settings.namespace}{steps}"), steps
     ):
         steps += 1
-    assert steps == 9
+    assert steps == 10
 
 
 @pytest.mark.parametrize("steps", range(1, 9))

@@ -1,0 +1,45 @@
+-- read_outlines() -> {"OK", now in ms, for each job: {} or
+--                     {incarnation, version, owner or "", the view's state or "", entries not in it}}
+--                  | {"LOGNOTREADY"}
+--
+-- What read_job tells, of many jobs of a partition at one instant, without the views' events.
+--
+-- KEYS[1]  meta   hash    there is a log only where this exists
+-- KEYS[2]  log    stream
+-- then for each job:
+--   +1     head   hash    incarnation version owner lease; version -> "entry-id request-key"
+--   +2     view   hash    incarnation version state
+
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function unapplied(head, first, last)
+  local entries = {}
+  for version = first, last do
+    local known = redis.call('HGET', head, version)
+    if not known then break end
+    local id = string.match(known, '^%S+')
+    local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
+    if not entry then break end
+    entries[#entries + 1] = entry
+  end
+  return entries
+end
+
+local function outline(head, view)
+  local at = redis.call('HMGET', head, 'incarnation', 'version', 'owner', 'lease')
+  if not at[1] then return {} end
+  local owner = at[3] and tonumber(at[4]) > now and at[3] or ''
+  local applied, state = 0, ''
+  local seen = redis.call('HMGET', view, 'incarnation', 'version', 'state')
+  if seen[1] == at[1] then applied, state = tonumber(seen[2]), seen[3] end
+  return {at[1], at[2], owner, state, unapplied(head, applied + 1, tonumber(at[2]))}
+end
+
+local reply = {'OK', now}
+for k = 3, #KEYS, 2 do
+  reply[#reply + 1] = outline(KEYS[k], KEYS[k + 1])
+end
+return reply
