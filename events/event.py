@@ -68,6 +68,17 @@ class JobForked(Event, frozen=True, tag="job_forked", kw_only=True, gc=False):
     log: str = ""
 
 
+class EventsLost(Event, frozen=True, tag="events_lost", kw_only=True, gc=False):
+    """Versions `first` to `last` of a life of the job had been acknowledged; Redis lost them.
+
+    Their numbers may have been given again, to what came after the loss.
+    """
+
+    incarnation: str
+    first: int
+    last: int
+
+
 class JobClaimed(Event, frozen=True, tag="job_claimed", kw_only=True, gc=False):
     """A worker took the job; the entry's own id is the token of its claim."""
 
@@ -82,7 +93,14 @@ class JobReleased(Event, frozen=True, tag="job_released", kw_only=True, gc=False
 
 
 AnyEvent = (
-    StageCompleted | StageFailed | JobRewound | JobForked | JobDeleted | JobClaimed | JobReleased
+    StageCompleted
+    | StageFailed
+    | JobRewound
+    | JobForked
+    | EventsLost
+    | JobDeleted
+    | JobClaimed
+    | JobReleased
 )
 
 

@@ -24,6 +24,7 @@ def judge(evidence: Evidence) -> list[Violation]:
     laws: Sequence[Callable[[Evidence], Iterator[Violation]]] = (
         durable_is_archived_once,
         nothing_vanishes_unnamed,
+        who_was_told_names_what_is_lost,
         versions_have_no_gaps,
         nothing_is_done_twice,
         views_and_archive_agree,
@@ -58,6 +59,43 @@ def nothing_vanishes_unnamed(evidence: Evidence) -> Iterator[Violation]:
             ack.version,
         ):
             yield Violation("nothing vanishes unnamed", ack.job, f"{row} is not what {ack} said")
+
+
+def who_was_told_names_what_is_lost(evidence: Evidence) -> Iterator[Violation]:
+    """Name by job and version what is lost, if who was told of it sees the number given again."""
+    marks = {row.mark for row in evidence.archived}
+    named = [row for row in evidence.archived if row.event["type"] == "events_lost"]
+    acks = _acks(evidence)
+    for ack in acks:
+        again = [
+            one
+            for one in acks
+            if one.mark in marks and one.at > ack.at and one.version <= ack.version
+            if (one.job, one.incarnation, _life(one)) == (ack.job, ack.incarnation, _life(ack))
+        ]
+        if ack.mark in marks or not again or not _went_on(acks, marks, again[0]):
+            continue
+        if not any(_names(row, ack) for row in named):
+            yield Violation("what is lost is named by job", ack.job, f"{ack}, again {again[0]}")
+
+
+def _life(record: Record) -> str:
+    """Name the process that wrote a record."""
+    return record.mark.partition("/")[0]
+
+
+def _went_on(acks: Sequence[Record], marks: set[str], one: Record) -> bool:
+    """Say whether a process did more after something, so that it was not killed in the middle."""
+    return any(
+        other.mark in marks and other.at > one.at and _life(other) == _life(one) for other in acks
+    )
+
+
+def _names(row: Seen, ack: Record) -> bool:
+    event = row.event
+    return (event["job"], event["incarnation"]) == (ack.job, ack.incarnation) and (
+        event["first"] <= ack.version <= event["last"]
+    )
 
 
 def versions_have_no_gaps(evidence: Evidence) -> Iterator[Violation]:
@@ -218,6 +256,6 @@ def _by_job(entries: Iterable[Seen]) -> dict[str, list[Seen]]:
 
 def _is_named(evidence: Evidence, partition: int, entry: tuple[int, int]) -> bool:
     return any(
-        gap.partition == partition and gap.after < entry and entry[0] <= gap.at_ms
+        gap.partition == partition and gap.after < entry < (gap.resumed_ms, 0)
         for gap in evidence.gaps
     )

@@ -27,7 +27,8 @@ def _lines(run: Run) -> Iterator[str]:
     found = run.evidence
     yield f"entries seen {len(found.seen)}, archived {len(found.archived)}"
     yield f"dead letters {len(found.dead)}"
-    yield f"lost by Redis and named: {_lost(run)}"
+    by_job = sum(row.event["type"] == "events_lost" for row in found.archived)
+    yield f"lost by Redis and named: {_lost(run)}, in {by_job} events by job and version"
     yield "recovery, seconds (p50, max)"
     for kind, took in recoveries(run):
         yield f"  {kind:<16}{median(took):>6.2f}{max(took):>8.2f}"

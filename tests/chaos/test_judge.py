@@ -149,3 +149,24 @@ def test_what_a_deleted_life_had_is_no_answer() -> None:
     assert [one.promise for one in judge(replace(it, records=[*it.records, back]))] == [
         "answers are explainable"
     ]
+
+
+def test_who_was_told_must_name_what_is_lost() -> None:
+    def saved(number: int, version: int) -> Seen:
+        return entry(number, version, stage="s", data={"mark": f"p.0/{number}"}, type="save")
+
+    def told(number: int, version: int) -> Record:
+        place = {"id": f"{number}-0", "version": version, "incarnation": "1-0"}
+        return Record("ack", JOB, at=float(number), mark=f"p.0/{number}", kind="save", **place)
+
+    rows = [saved(1, 1), saved(7, 2), saved(9, 4)]
+    naming = entry(8, 3, "events_lost", incarnation="1-0", first=2, last=3)
+    it = replace(
+        sound(),
+        records=[told(1, 1), told(2, 2), told(3, 3), told(7, 2), told(9, 4)],
+        archived=rows,
+        gaps=[Gap(0, (1, 0), 7)],
+    )
+    promise = "what is lost is named by job"
+    assert [one.promise for one in judge(it)].count(promise) == 2
+    assert promise not in {one.promise for one in judge(replace(it, archived=[*rows, naming]))}

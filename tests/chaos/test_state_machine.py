@@ -23,14 +23,17 @@ from real_log import RealLog
 
 from checkpoint import (
     Appended,
+    CheckpointError,
     CheckpointManager,
     ClaimedJob,
     JobClaimed,
+    JobNotLive,
     LogNotReady,
     Settings,
     StaleClaim,
     VersionConflict,
 )
+from checkpoint.events.event import EventsLost
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.restore import keep_whole
 
@@ -55,10 +58,24 @@ class Job:
     stages: dict[str, Any] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     keys: dict[str, Appended] = field(default_factory=dict)
+    key_of: dict[str, str] = field(default_factory=dict)
+    """The key under which a stage's latest checkpoint was saved."""
     version: int = 0
     expires_ms: int = 0
     """0: never existed."""
     deleted: bool = False
+
+    def complete(self, stage: str, data: Any, key: str = "") -> None:
+        """Take note of a checkpoint."""
+        self.stages[stage] = data
+        self.key_of.pop(stage, None)
+        if key:
+            self.key_of[stage] = key
+
+    def tried_from(self, stage: str) -> list[str]:
+        """Return a stage and those after it, as far as they were completed or failed."""
+        after = STAGES[STAGES.index(stage) :]
+        return [one for one in after if one in self.stages or one in self.failures]
 
     def lives(self, now_ms: int) -> bool:
         """Say whether there is anything to resume at a time by Redis' clock."""
@@ -128,7 +145,7 @@ class Walk(RuleBasedStateMachine):
                 self.manager(job).save(job, stage, data)
             return
         saved = self.manager(job).save(job, stage, data)
-        self.appended(job, saved).stages[stage] = data
+        self.appended(job, saved).complete(stage, data)
 
     @rule(job=jobs, stage=stages, data=json_values, key=keys)
     def save_under_a_key(self, job: str, stage: str, data: Any, key: str) -> None:
@@ -144,7 +161,7 @@ class Walk(RuleBasedStateMachine):
         model = self.appended(job, saved)
         assert key not in model.keys
         model.keys[key] = saved
-        model.stages[stage] = data
+        model.complete(stage, data, key)
 
     @rule(job=st.sampled_from(LONG), stage=stages, off=st.sampled_from([0, 0, 1, -1]))
     def save_expecting_a_version(self, job: str, stage: str, off: int) -> None:
@@ -155,13 +172,13 @@ class Walk(RuleBasedStateMachine):
                 self.long.save(job, stage, "expected", expected_version=expected)
             return
         saved = self.long.save(job, stage, "expected", expected_version=expected)
-        self.appended(job, saved).stages[stage] = "expected"
+        self.appended(job, saved).complete(stage, "expected")
 
     @rule(items=st.lists(st.tuples(jobs, stages, json_values), max_size=6))
     def save_many(self, items: list[tuple[str, str, Any]]) -> None:
         ours = [one for one in items if one[0] in LONG and not self.refused(one[0])]
         for (job, stage, data), saved in zip(ours, self.long.save_many(ours), strict=True):
-            self.appended(job, saved).stages[stage] = data
+            self.appended(job, saved).complete(stage, data)
 
     @rule(job=jobs, stage=stages)
     def fail(self, job: str, stage: str) -> None:
@@ -182,6 +199,64 @@ class Walk(RuleBasedStateMachine):
             self.model[job] = Job(
                 deleted=True, expires_ms=model.expires_ms, version=model.version + 1
             )
+
+    # Time travel
+
+    @rule(job=st.sampled_from(LONG), stage=stages)
+    def rewind(self, job: str, stage: str) -> None:
+        model = self.model[job]
+        if not model.lives(self.now_ms()):
+            with pytest.raises(JobNotLive):
+                self.long.rewind(job, stage)
+            return
+        again = model.tried_from(stage)
+        if again and self.refused(job):
+            with pytest.raises(JobClaimed):
+                self.long.rewind(job, stage)
+            return
+        assert self.long.rewind(job, stage) == again
+        if again:
+            self.rewound(model, again)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0), stage=stages)
+    def rewind_while_held(self, which: int, stage: str) -> None:
+        job = sorted(self.claims)[which % len(self.claims)]
+        again = self.model[job].tried_from(stage)
+        assert self.claims[job].rewind(stage) == again
+        if again:
+            self.rewound(self.model[job], again)
+
+    def rewound(self, model: Job, again: list[str]) -> None:
+        """Take note that stages are to be done again."""
+        model.version += 1
+        for stage in again:
+            model.stages.pop(stage, None)
+            model.failures.pop(stage, None)
+            if key := model.key_of.pop(stage, None):
+                del model.keys[key]
+
+    @rule(job=st.sampled_from(LONG), new=st.sampled_from(LONG))
+    def fork(self, job: str, new: str) -> None:
+        source, other = self.model[job], self.model[new]
+        refusal: type[CheckpointError] | None = None
+        if not source.lives(self.now_ms()):
+            refusal = JobNotLive
+        elif self.refused(new):
+            refusal = JobClaimed
+        elif other.lives(self.now_ms()):
+            refusal = VersionConflict
+        if refusal:
+            with pytest.raises(refusal):
+                self.long.fork(job, new)
+            return
+        began = self.now_ms()
+        assert set(self.long.fork(job, new)) == set(source.stages)
+        self.model[new] = Job(
+            stages=copy.deepcopy(source.stages),
+            version=1 + len(source.stages),
+            expires_ms=began + round(LONG_SECONDS * 1000),
+        )
 
     # Claims
 
@@ -207,7 +282,7 @@ class Walk(RuleBasedStateMachine):
     def save_while_held(self, stage: str, data: Any, which: int) -> None:
         job = sorted(self.claims)[which % len(self.claims)]
         saved = self.claims[job].save(stage, data)
-        self.appended(job, saved).stages[stage] = data
+        self.appended(job, saved).complete(stage, data)
 
     @precondition(lambda self: self.claims)
     @rule(which=st.integers(0))
@@ -311,6 +386,13 @@ class Walk(RuleBasedStateMachine):
         self.log.run(keep_whole(self.settings.namespace, note))
         self.held.close()
         self.model = copy.deepcopy(self.archived)
+        self.long.get_resume_point(LONG[0])
+        self.brief.get_resume_point(BRIEF[0])
+        for job in JOBS:
+            for entry in self.log.entries(job):
+                assert isinstance(entry.event, EventsLost)
+                lost = Appended(job, entry.id, entry.version, entry.incarnation, repeated=False)
+                self.appended(job, lost)
 
     def teardown(self) -> None:
         """See that view, log and archive agree, and clear up."""

@@ -19,6 +19,7 @@ def test_the_tags_of_what_logs_hold_never_change() -> None:
         "StageFailed": "stage_failed.2",
         "JobRewound": "job_rewound",
         "JobForked": "job_forked",
+        "EventsLost": "events_lost",
         "JobDeleted": "job_deleted",
         "JobClaimed": "job_claimed",
         "JobReleased": "job_released",
