@@ -20,6 +20,7 @@ from checkpoint.events.steps import (
     Step,
     Steps,
     SyncedCall,
+    WatermarkWait,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class Servers:
         """Take the servers' addresses."""
         from checkpoint.events.lines import Lines  # noqa: PLC0415 - `import checkpoint` stays light
 
+        from .waits import Waits  # noqa: PLC0415 - as above
+
         self._redis = Lines(settings.redis_url, settings.reply_timeout)
+        self._waits = Waits(self._redis, settings.longest_block)
         self._archive = ArchiveOnDemand(settings)
         finalize(self, self._archive.close)
 
@@ -72,6 +76,8 @@ class Servers:
                 return question(self._archive.get())
             case AskSpool(ask):
                 return ask()
+            case WatermarkWait():
+                return self._waits.wait(step)
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
@@ -84,7 +90,10 @@ class AsyncServers:
         """Take the servers' addresses."""
         from checkpoint.events.lines import AsyncLines  # noqa: PLC0415 - as in Servers
 
+        from .waits import AsyncWaits  # noqa: PLC0415 - as in Servers
+
         self._redis = AsyncLines(settings.redis_url, settings.reply_timeout)
+        self._waits = AsyncWaits(self._redis, settings.longest_block)
         self._archive = ArchiveOnDemand(settings)
         finalize(self, self._archive.close)
 
@@ -104,6 +113,7 @@ class AsyncServers:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._waits.close()
         await self._redis.aclose()
         await asyncio.to_thread(self._archive.close)
 
@@ -121,6 +131,8 @@ class AsyncServers:
                 return await asyncio.to_thread(lambda: question(self._archive.get()))
             case AskSpool(ask):
                 return await asyncio.to_thread(ask)
+            case WatermarkWait():
+                return await self._waits.wait(step)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
 
@@ -136,13 +148,14 @@ class ArchiveOnDemand:
 
     def get(self) -> "Archive":
         """Return the archive; ArchiveNotConfigured where there is none."""
-        if self._settings.postgres_url is None:
+        settings = self._settings
+        if settings.postgres_url is None:
             raise ArchiveNotConfigured
         with self._lock:
             if self._archive is None:
                 from checkpoint.snapshotter.archive import Archive  # noqa: PLC0415 - psycopg
 
-                self._archive = Archive(self._settings.postgres_url, self._settings.namespace)
+                self._archive = Archive(settings.postgres_url, settings.namespace, settings.timeout)
             return self._archive
 
     def close(self) -> None:

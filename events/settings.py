@@ -76,6 +76,15 @@ class Settings:
         """Seconds that one reply of Redis may take: half a call's time, for there may be two."""
         return self.timeout / 2
 
+    @property
+    def longest_block(self) -> float:
+        """Seconds that a reply of Redis may keep one waiting for what is yet to happen.
+
+        It comes before the connection counts as dead: Redis looks for waits that are over ten
+        times a second.
+        """
+        return max(0.0, self.reply_timeout - 0.2)
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the environment; InvalidSettings names the variable that cannot be used.

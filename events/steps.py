@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from .entry_id import EntryId
 from .script import Argument, Call, Script
 
 T = TypeVar("T")
@@ -53,13 +54,28 @@ class AskSpool:
 
 
 @dataclass(frozen=True, slots=True)
+class WatermarkWait:
+    """A wait until the watermark in a stream is at an entry or past it.
+
+    The result is the mark that was found, or None where `deadline`, by the monotonic clock, comes
+    first.
+    """
+
+    stream: str
+    entry: EntryId
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A wait of so many seconds."""
 
     seconds: float
 
 
-Step: TypeAlias = Call | Command | SyncedCall | LoadScript | AskArchive | AskSpool | Pause
+Step: TypeAlias = (
+    Call | Command | SyncedCall | LoadScript | AskArchive | AskSpool | WatermarkWait | Pause
+)
 Steps: TypeAlias = Generator[Step, Any, T]
 
 

@@ -4,23 +4,19 @@ It is the last id of a stream of its own, so that Redis itself keeps it from mov
 blocking XREAD waits for it.
 """
 
-from time import monotonic
-
 from .entry_id import EntryId
 from .errors import EventLost, NotDurableYet
 from .keys import PartitionKeys
 from .script import Call, Script
-from .steps import AskArchive, Pause, Steps, command
+from .steps import AskArchive, Steps, WatermarkWait, command
 
 PUBLISH = Script.load("checkpoint.events", "publish_watermark")
 TRIM = Script.load("checkpoint.events", "trim")
 
-POLL_SECONDS = 0.01
-
 
 def publish(partition: PartitionKeys, archived: EntryId) -> Call:
     """Move the watermark up to `archived`, unless it is there already."""
-    return Call(PUBLISH, [partition.watermark], [str(archived)])
+    return Call(PUBLISH, [partition.watermark, partition.meta], [str(archived)])
 
 
 def trim(partition: PartitionKeys, margin_ms: int) -> Call:
@@ -28,26 +24,21 @@ def trim(partition: PartitionKeys, margin_ms: int) -> Call:
     return Call(TRIM, [partition.log, partition.position, partition.watermark], [margin_ms])
 
 
-def wait_for(
-    partition: PartitionKeys, job: str, entry: EntryId, deadline: float, longest: float
-) -> Steps[None]:
-    """Wait until the watermark is at `entry` or past it, blocking `longest` seconds at a time.
+def wait_for(partition: PartitionKeys, job: str, entry: EntryId, deadline: float) -> Steps[bool]:
+    """Wait until the watermark is at `entry` or past it.
 
-    NotDurableYet where the deadline, by the monotonic clock, comes first.
+    Says whether that is as good as archived; if not, Redis has lost data since, and it is to be
+    confirmed. NotDurableYet where the deadline, by the monotonic clock, comes first.
     """
-    while (left := deadline - monotonic()) > 0:
-        milliseconds = int(min(left, longest) * 1000)
-        block = ("BLOCK", milliseconds) if milliseconds else ()
-        streams = ("STREAMS", partition.watermark, str(entry.before))
-        if (yield from command("XREAD", *block, *streams)):
-            return
-        if not block:
-            yield Pause(POLL_SECONDS)
-    raise NotDurableYet(
-        f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in time: "
-        "see that a snapshotter runs, and wait again with wait_until_durable(*error.saved)",
-        entry_id=str(entry),
-    )
+    mark = yield WatermarkWait(partition.watermark, entry, deadline)
+    if mark is None:
+        raise NotDurableYet(
+            f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in "
+            "time: see that a snapshotter runs, and wait again with "
+            "wait_until_durable(*error.saved)",
+            entry_id=str(entry),
+        )
+    return bool(mark.fence_ms < entry.ms)
 
 
 def confirm(partition: PartitionKeys, job: str, entry: EntryId) -> Steps[None]:

@@ -3,7 +3,7 @@
 -- Makes a restored partition a log again: its next entry gets a greater id than any before.
 --
 -- KEYS[1]  restoring  string  token of the restore that may do this
--- KEYS[2]  meta       hash    id
+-- KEYS[2]  meta       hash    id; fence: ms since when Redis has lost nothing
 -- KEYS[3]  log        stream
 -- KEYS[4]  position   string  of the projector: the views have been written
 -- KEYS[5]  watermark  stream
@@ -20,6 +20,7 @@ end
 redis.call('SET', KEYS[4], ARGV[3])
 -- both refuse an id that is behind, which is as well
 redis.pcall('XSETID', KEYS[3], ARGV[3])
-redis.pcall('XADD', KEYS[5], 'MAXLEN', 1, ARGV[3], 'archived', '1')
-redis.call('HSET', KEYS[2], 'id', ARGV[2])
+local fence = string.match(ARGV[3], '^%d+')
+redis.pcall('XADD', KEYS[5], 'MAXLEN', 1, ARGV[3], 'archived', '1', 'fence', fence)
+redis.call('HSET', KEYS[2], 'id', ARGV[2], 'fence', fence)
 return 1
