@@ -8,7 +8,7 @@ WORKDIR /source
 COPY . .
 RUN pip wheel --no-deps --wheel-dir /wheel . \
  && python -m venv --without-pip /opt/checkpoint \
- && pip --python /opt/checkpoint/bin/python install /wheel/*.whl
+ && pip --python /opt/checkpoint/bin/python install "$(ls /wheel/*.whl)[metrics]"
 
 FROM python:3.11-slim
 RUN useradd --system --create-home --shell /usr/sbin/nologin checkpoint

@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 
 from checkpoint.events.creation import find_log
 from checkpoint.events.entry_id import utc
-from checkpoint.events.errors import CheckpointError, UnsupportedServer
-from checkpoint.events.freshness import Place, check_fresh
+from checkpoint.events.errors import CheckpointError, LogNotReady, UnsupportedServer
+from checkpoint.events.freshness import Place, find_behind, older
 from checkpoint.events.server import problems, read_info, warnings
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps, command
@@ -15,6 +15,8 @@ from checkpoint.snapshotter import dead_letters, restorations
 from checkpoint.snapshotter.restorations import Restoration
 
 from .health import live_members
+from .lookout import OLD_SECONDS, describe_age
+from .readings import Reading, read_redis
 
 FARTHEST_MS = 5000
 """How far the clocks of Redis and Postgres may be apart: an expired job is told by either."""
@@ -42,6 +44,7 @@ def examine(settings: Settings) -> Steps[list[Finding]]:
         findings.append((yield from _looked_at("archive", _archive)))
         findings.append((yield from _looked_at("clocks", check_clocks)))
     findings.append((yield from _looked_at("log", lambda: _log(settings))))
+    findings.append((yield from _looked_at("lag", lambda: _lag(settings))))
     findings.append((yield from _looked_at("projector", partial(_worker, settings, "projector"))))
     findings.append(
         (yield from _looked_at("snapshotter", partial(_worker, settings, "snapshotter")))
@@ -94,8 +97,27 @@ def _log(settings: Settings) -> Steps[str]:
     described = f"{settings.namespace!r}, {log.partitions} partitions"
     if settings.postgres_url is None:
         return f"{described}, not compared with an archive"
-    yield from check_fresh(Place(settings.namespace, log.partitions, has_archive=True))
+    place = Place(settings.namespace, log.partitions, has_archive=True)
+    if behind := (yield from find_behind(place)):
+        raise LogNotReady(older(behind))
     return f"{described}, whole"
+
+
+def _lag(settings: Settings) -> Steps[str]:
+    reading = yield from read_redis(settings.namespace)
+    described = f"projector {_behind(reading, 'projector')}"
+    if settings.postgres_url is None:
+        return described
+    if reading.oldest_unarchived > OLD_SECONDS:
+        raise UnsupportedServer(describe_age(reading.oldest_unarchived))
+    return f"{described}, snapshotter {_behind(reading, 'snapshotter')}"
+
+
+def _behind(reading: Reading, consumer: str) -> str:
+    lags = [lag for lag in reading.lags if lag.consumer == consumer]
+    entries = sum(lag.entries for lag in lags)
+    oldest = max((lag.seconds for lag in lags), default=0.0)
+    return f"lacks {entries:,} entries, the oldest {oldest:.1f} s old" if entries else "lacks none"
 
 
 def _worker(settings: Settings, kind: str) -> Steps[str]:

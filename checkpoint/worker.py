@@ -2,20 +2,30 @@
 
 import importlib
 import logging
-import threading
 import time
-from contextlib import suppress
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from faust import Worker
 
 from checkpoint.events.errors import ArchiveUnavailable, LogNotReady, LogUnavailable
 from checkpoint.events.settings import Settings
+from checkpoint.events.steps import Steps
+from checkpoint.events.tracing import observe_traces
+from checkpoint.events.work import told
 
 from .core import Core
+from .doctor import check_clocks
+from .lookout import look_out
 from .restore import keep_whole
 from .servers import Servers
 
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
+NO_METRICS = "Metrics need prometheus-client: pip install 'checkpoint-log[metrics]'\n"
 PATIENCE_SECONDS = 2.0
 WATCH_SECONDS = 1.0
 
@@ -26,9 +36,12 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
     """Run a worker until SIGINT or SIGTERM; prints `ready` once it knows its partitions.
 
     Servers that are away are waited for. Raises InvalidSettings, PartitionCountMismatch,
-    ArchiveNotConfigured or SchemaTooNew at once: waiting would not help.
+    ArchiveNotConfigured, UnsupportedServer or SchemaTooNew at once: waiting would not help.
     """
-    app = importlib.import_module(f"checkpoint.{kind}.app").create_app(settings)
+    metrics = _metrics(kind, settings) if settings.web_port else None
+    observers = [*([metrics.observe] if metrics else []), *observe_traces(kind)]
+    app = importlib.import_module(f"checkpoint.{kind}.app").create_app(settings, told(observers))
+    app.page("/metrics")(_metrics_page(metrics))
 
     async def tell(_: Any, assigned: set[Any], **__: Any) -> None:
         numbers = ", ".join(str(tp.partition) for tp in sorted(assigned))
@@ -36,24 +49,49 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
 
     app.on_partitions_assigned.connect(tell, weak=False)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
-    _wait_for_log(kind, settings)
+    wait_for_log(kind, settings)
+    Thread(target=look_out, args=[settings, log.warning], name="lookout", daemon=True).start()
     worker = Worker(app, loglevel=loglevel, quiet=True)
     worker.spinner = None  # it hides the cursor, even of a file
     worker.execute_from_commandline()
 
 
-def _wait_for_log(kind: str, settings: Settings) -> None:
-    servers = Servers(settings)
-    if kind == "snapshotter":
-        threading.Thread(target=_keep_whole, args=[settings], name="restore", daemon=True).start()
+def _metrics(kind: str, settings: Settings) -> "Metrics | None":
+    try:
+        from .metrics import Metrics  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return Metrics(kind, settings)
+
+
+def _metrics_page(metrics: "Metrics | None") -> Callable[..., Awaitable[Any]]:
+    async def page(view: Any, _: Any) -> Any:
+        if metrics is None:
+            return view.text(NO_METRICS, status=501)
+        text = await metrics.exposition()
+        return view.bytes(text, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    return page
+
+
+def wait_for_log(kind: str, settings: Settings) -> None:
+    """Wait until there is a log; UnsupportedServer, SchemaTooNew where waiting would not help."""
+    with closing(Servers(settings)) as servers:
+        if kind == "snapshotter":
+            _patiently(servers, check_clocks)
+            Thread(target=_keep_whole, args=[settings], name="restore", daemon=True).start()
+        _patiently(servers, Core(settings).open)
+
+
+def _patiently(servers: Servers, ask: Callable[[], Steps[Any]]) -> None:
     while True:
         try:
-            servers.run(Core(settings).open())
+            servers.run(ask())
         except (LogUnavailable, LogNotReady, ArchiveUnavailable) as error:
             log.warning("Waiting for the log: %s", error)
             time.sleep(PATIENCE_SECONDS)
         else:
-            return servers.close()
+            return
 
 
 def _keep_whole(settings: Settings) -> None:

@@ -1,8 +1,10 @@
 """Outages: how long to wait for a server that is away, and how little to say about it."""
 
 import random
+from collections import Counter
 from logging import Logger
 from time import monotonic
+from typing import ClassVar
 
 from .errors import (
     ArchiveUnavailable,
@@ -21,6 +23,9 @@ SHORTEST, LONGEST = 0.1, 1.0
 class Outage:
     """Whether a server is away: one line in the log when it goes, one when it is back."""
 
+    met: ClassVar[Counter[str]] = Counter()
+    """How many there were in this process, by the error that began them."""
+
     def __init__(self, logger: Logger) -> None:
         """Report to `logger`."""
         self._logger = logger
@@ -30,6 +35,7 @@ class Outage:
         """Return how many seconds to wait before the next try: longer with time, and uneven."""
         if self._since is None:
             self._since = monotonic()
+            self.met[type(error).__name__] += 1
             self._logger.warning("%s. Trying again until it is back", error)
         lasted = monotonic() - self._since
         # Uneven, so that many workers do not return all at the same moment.

@@ -62,9 +62,19 @@ def warnings(info: Mapping[str, str]) -> Iterator[str]:
             "appendonly is off: after a crash of Redis, what was acknowledged as `log` since its "
             "last snapshot is gone. Set appendonly to yes"
         )
-    limit, used = int(info.get("maxmemory", "0")), int(info.get("used_memory", "0"))
-    if limit and used > FULL * limit:
-        yield (
-            f"Redis uses {used / limit:.0%} of its maxmemory: at 100 % it takes no more events. "
-            "See that projector and snapshotter keep up, or raise maxmemory"
-        )
+    full = fullness(int(info.get("used_memory", "0")), int(info.get("maxmemory", "0")))
+    if full > FULL:
+        yield describe_fullness(full)
+
+
+def fullness(used: int, limit: int) -> float:
+    """Return the share of maxmemory that is in use; 0.0 where there is no limit."""
+    return used / limit if limit else 0.0
+
+
+def describe_fullness(full: float) -> str:
+    """Say what it means that Redis' memory is nearly full."""
+    return (
+        f"Redis uses {full:.0%} of its maxmemory: at 100 % it takes no more events. "
+        "See that projector and snapshotter keep up, or raise maxmemory"
+    )
