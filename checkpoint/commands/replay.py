@@ -1,0 +1,244 @@
+"""The command that replays: one job as it was, or every event of all jobs."""
+
+import gc
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from checkpoint.events.entry_id import EntryId, utc
+from checkpoint.events.errors import LogUnavailable
+from checkpoint.events.freshness import Place
+from checkpoint.events.settings import Settings
+from checkpoint.query.pipeline import Pipeline, declared
+from checkpoint.query.place import find_place
+from checkpoint.servers import Servers
+
+from .moment import Moment
+from .progress import metered
+from .reporting import as_json, look, reported
+from .terminal import note, say_json
+from .words import plain, times, when
+
+if TYPE_CHECKING:
+    from checkpoint.events.entry import Entry
+    from checkpoint.query.audit import Row, Span
+    from checkpoint.query.past import JobPast, Past
+    from checkpoint.query.past import Moment as PastMoment
+    from checkpoint.query.stream import Extent
+
+SHOWN_DATA = 200
+
+
+class IncarnationName(click.ParamType):
+    """The entry id of an incarnation's first event, as `history` has it."""
+
+    name = "ms-seq"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> EntryId:
+        """Read an entry id."""
+        try:
+            return value if isinstance(value, EntryId) else EntryId.parse(value)
+        except ValueError:
+            self.fail(f"{value!r} is no entry id, such as 1700000000000-0", param, ctx)
+
+
+@click.command()
+@click.argument("job", required=False)
+@click.option("--at", "at_ms", type=Moment(), help="JOB as it was at a time: ISO 8601, or 10m ago.")
+@click.option("--version", type=click.IntRange(min=1), help="JOB after this event.")
+@click.option("--incarnation", type=IncarnationName(), help="JOB in this life, by its first event.")
+@click.option("--capsule", type=click.File("rb"), help="The job in a capsule; no server is asked.")
+@as_json
+@click.option("--since", "since_ms", type=Moment(), help="All jobs' events from a time on.")
+@click.option("--until", "until_ms", type=Moment(), help="All jobs' events before a time.")
+@click.option("--pipeline", help="Events of the jobs of this pipeline.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write events to this file: .jsonl or .parquet; by default JSON Lines to stdout.",
+)
+@reported
+def replay(
+    job: str | None,
+    *,
+    at_ms: int | None,
+    version: int | None,
+    incarnation: EntryId | None,
+    capsule: BinaryIO | None,
+    since_ms: int | None,
+    until_ms: int | None,
+    pipeline: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Show JOB as it was, or without JOB stream every event with what its job was after it.
+
+    A time is in UTC unless it says otherwise. A stream is in the order of the log: what the
+    archive has, and then the rest.
+    """
+    from checkpoint.query.audit import Span  # noqa: PLC0415 - `--help` is fast
+    from checkpoint.query.past import Moment as PastMoment  # noqa: PLC0415 - likewise
+
+    of_one = {"--at": at_ms, "--version": version, "--incarnation": incarnation}
+    of_all = {"--since": since_ms, "--until": until_ms, "--pipeline": pipeline, "--out": out}
+    if job is not None or capsule is not None:
+        _refuse("an option of the stream of all jobs, and a job is named", of_all)
+        moment = PastMoment(at_ms, version, incarnation)
+        name, past = _in_capsule(job, capsule, moment) if capsule else _on_record(job, moment)
+        _tell(name, past, as_json=as_json)
+        return
+    _refuse("of one job: name it", {**of_one, "--json": as_json or None})
+    _stream(Span(since_ms or 0, pipeline), until_ms, out)
+
+
+def _refuse(why: str, options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise click.UsageError(f"{name} is {why}")
+
+
+def _on_record(job: str | None, moment: "PastMoment") -> "tuple[str, Past]":
+    from checkpoint.query.past import read_past  # noqa: PLC0415 - as above
+
+    name = job or ""
+    past, missing = look(lambda place: read_past(place, name, moment))
+    note(missing)
+    return name, past
+
+
+def _in_capsule(job: str | None, file: BinaryIO, moment: "PastMoment") -> "tuple[str, Past]":
+    from checkpoint.query.capsule import read_capsule  # noqa: PLC0415 - as above
+    from checkpoint.query.past import state_at  # noqa: PLC0415 - as above
+
+    capsule = read_capsule(file.read())
+    if job not in (None, capsule.job):
+        raise click.UsageError(f"The capsule is of the job {plain(capsule.job)!r}")
+    exported_ms = round(capsule.header.exported_at.timestamp() * 1000)
+    return capsule.job, state_at(capsule.entries, moment, exported_ms)
+
+
+def _tell(job: str, past: "Past", *, as_json: bool) -> None:
+    from checkpoint.query.past import job_past  # noqa: PLC0415 - as above
+
+    known = job_past(job, past)
+    if as_json:
+        say_json(known)
+        return
+    for line in _lines(known):
+        click.echo(plain(line))
+
+
+def _lines(past: "JobPast") -> Iterator[str]:
+    life = f", version {past['version']} of incarnation {past['incarnation']}"
+    yield f"{past['job_id']}: {past['status']}{life if past['version'] else ''}"
+    yield f"  at {when(past['at'])}" + (f", held by {past['owner']}" if past["owner"] else "")
+    for done in past["checkpoints"]:
+        data = json.dumps(done["data"], ensure_ascii=False)
+        shown = data if len(data) <= SHOWN_DATA else f"{data[:SHOWN_DATA]}…"
+        yield f"  done    {done['stage']}  at {when(done['completed_at'])}  {shown}"
+    for failed in past["failures"]:
+        yield (
+            f"  failed  {failed['stage']}  {times(failed['attempts'], 'attempt')}, the last: "
+            f"{failed['error']}: {failed['message']}"
+        )
+
+
+def _stream(span: "Span", until_ms: int | None, out: Path | None) -> None:
+    from checkpoint.query.stream import find_extent, stream  # noqa: PLC0415 - as above
+
+    if out is not None and out.suffix not in (".jsonl", ".parquet"):
+        raise click.UsageError(f"--out {out}: the name ends in .jsonl or .parquet")
+    # nothing of a stream is part of a cycle, and to look for them takes as long as all the rest
+    gc.disable()
+    settings = Settings.from_env()
+    has_archive = settings.postgres_url is not None
+    with closing(Servers(settings)) as servers:
+        place = servers.run(find_place(settings.namespace, has_archive=has_archive))
+        pipelines, has_log = _pipelines(servers, place)
+        extent = servers.run(find_extent(place, span.since_ms, until_ms, has_log=has_log))
+        pages = stream(servers.run, place, extent, has_log=has_log)
+        with closing(pages), _watched(pages, extent) as watched:
+            _write(watched, span, pipelines, out)
+
+
+def _pipelines(servers: Servers, place: Place) -> tuple[dict[str, Pipeline], bool]:
+    """Return the pipelines on record, and whether the log is there."""
+    try:
+        return servers.run(declared(place.namespace)), True
+    except LogUnavailable as error:
+        if not place.has_archive:
+            raise
+        note(f"The archive alone is replayed. {error}")
+        return {}, False
+
+
+@contextmanager
+def _watched(pages: "Iterator[list[Entry]]", extent: "Extent") -> "Iterator[Iterator[list[Entry]]]":
+    def watched() -> "Iterator[list[Entry]]":
+        first, count = 0, 0
+        for page in pages:
+            first = first or page[0].id.ms
+            count += len(page)
+            meter.show(
+                (page[-1].id.ms - first) / max(1, extent.before_ms - first),
+                f"{count:,} events, up to {when(utc(page[-1].id.ms))}",
+            )
+            yield page
+
+    with metered("replaying", 1.0) as meter:
+        yield watched()
+
+
+def _write(
+    pages: "Iterable[list[Entry]]",
+    span: "Span",
+    pipelines: dict[str, Pipeline],
+    out: Path | None,
+) -> None:
+    from checkpoint.query.audit import audit  # noqa: PLC0415 - as above
+
+    rows = audit(pages, span, pipelines)
+    if out is None:
+        _write_lines(click.get_binary_stream("stdout"), rows)
+        return
+    with _in_place_of(out) as part:
+        if out.suffix == ".parquet":
+            from checkpoint.parquet import write_parquet  # noqa: PLC0415 - pyarrow is an extra
+
+            count = write_parquet(part, rows)
+        else:
+            with part.open("wb") as file:
+                count = _write_lines(file, rows)
+    note(f"{times(count, 'event')} in {out}")
+
+
+@contextmanager
+def _in_place_of(out: Path) -> Iterator[Path]:
+    """Yield a file that becomes `out` when the block ends well."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        yield part
+        part.replace(out)
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _write_lines(file: BinaryIO, pages: "Iterable[list[Row]]") -> int:
+    from msgspec.json import Encoder  # noqa: PLC0415 - beside the others
+
+    encoder = Encoder()
+    count = 0
+    for rows in pages:
+        file.write(encoder.encode_lines(rows))
+        count += len(rows)
+    file.flush()
+    return count

@@ -1,0 +1,172 @@
+"""Rebuilding views from the archive and the log, while the system runs.
+
+The jobs are those that have a head in Redis. Of each, all entries of its incarnation are folded
+and the view is replaced in one script call, which refuses what the log has outrun: those jobs are
+read again. A lookup finds the view from before or the rebuilt one, and each with the entries after
+it. A projector that has read the view from before reads again.
+
+Every step can be repeated, so a rebuild that was interrupted is simply run again.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from checkpoint.events.crash_point import crash_point
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.freshness import Place, on_fresh_log
+from checkpoint.events.keys import PartitionKeys, partition_of
+from checkpoint.events.steps import AskArchive, Pause, Steps, command
+from checkpoint.projector.fold import NOTHING, fold_all
+from checkpoint.projector.rebuilding import (
+    Known,
+    parse_rebuilt,
+    parse_views,
+    read_views,
+    rebuild_views,
+)
+from checkpoint.query.lookup import SCAN_ENTRIES, decoded
+
+JOBS_AT_ONCE = 200
+KEYS_AT_ONCE = 5000
+TRIES = 50
+PAUSE = 0.005
+"""A job that goes on just now, or whose entries move from log to archive, is read again so often,
+with so many seconds between."""
+
+Tell = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild did."""
+
+    views: int = 0
+    """How many views were written."""
+    differed: list[str] = field(default_factory=list)
+    """The jobs whose views were lost, or not what the log says."""
+    left: list[str] = field(default_factory=list)
+    """The jobs whose views were left as they are: not all of their entries are on record."""
+
+
+class Tail:
+    """The entries of a partition that the archive does not have yet, by job."""
+
+    def __init__(self, partition: PartitionKeys) -> None:
+        """Take the partition; nothing is read yet."""
+        self._log = partition.log
+        self._end = ZERO
+        self._order: deque[tuple[EntryId, str]] = deque()
+        self._jobs: defaultdict[str, deque[Entry]] = defaultdict(deque)
+
+    def forget(self, archived: EntryId) -> None:
+        """Drop what the archive has by now."""
+        while self._order and self._order[0][0] <= archived:
+            _, job = self._order.popleft()
+            self._jobs[job].popleft()
+            if not self._jobs[job]:
+                del self._jobs[job]
+        self._end = max(self._end, archived)
+
+    def read_on(self) -> Steps[None]:
+        """Read what the log has by now."""
+        rows: Sequence[tuple[bytes, list[bytes]]] = [(b"", [])] * SCAN_ENTRIES
+        while len(rows) == SCAN_ENTRIES:
+            rows = yield from command(
+                "XRANGE", self._log, f"({self._end}", "+", "COUNT", SCAN_ENTRIES
+            )
+            for entry in decoded(rows):
+                self._order.append((entry.id, entry.event.job))
+                self._jobs[entry.event.job].append(entry)
+            if rows:
+                self._end = EntryId.parse(rows[-1][0])
+
+    def of(self, job: str) -> Iterable[Entry]:
+        """Return the entries of a job."""
+        return self._jobs.get(job, ())
+
+
+def rebuild(place: Place, number: int, tell: Tell) -> Steps[Rebuilt]:
+    """Replace the views of all jobs of a partition; `tell` hears how many are written.
+
+    LogNotReady where Redis has lost the log; LogUnavailable or ArchiveUnavailable where a server
+    is away.
+    """
+    partition = PartitionKeys(place.namespace, number)
+    rebuilt, tail = Rebuilt(), Tail(partition)
+    cursor = b""
+    names: list[str] = []
+    while cursor != b"0":
+        cursor, some = yield from _scan_heads(partition, cursor)
+        names += some
+        while len(names) >= JOBS_AT_ONCE or (names and cursor == b"0"):
+            yield from _rebuild_jobs(place, partition, tail, names[:JOBS_AT_ONCE], rebuilt)
+            del names[:JOBS_AT_ONCE]
+            tell(rebuilt.views)
+    return rebuilt
+
+
+def _scan_heads(partition: PartitionKeys, cursor: bytes) -> Steps[tuple[bytes, list[str]]]:
+    """Find some jobs that have a head, and where to go on; a job may come twice."""
+    start = partition.job("").head
+    cursor, keys = yield from command(
+        "SCAN", cursor or 0, "MATCH", f"{start}*", "COUNT", KEYS_AT_ONCE
+    )
+    return cursor, [key.decode()[len(start) :] for key in keys]
+
+
+def rebuild_job(place: Place, job: str) -> Steps[Rebuilt]:
+    """Replace the view of one job; no view is written of a job that is not alive."""
+    rebuilt = Rebuilt()
+    partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
+    yield from _rebuild_jobs(place, partition, Tail(partition), [job], rebuilt)
+    return rebuilt
+
+
+def _rebuild_jobs(
+    place: Place, partition: PartitionKeys, tail: Tail, jobs: Sequence[str], rebuilt: Rebuilt
+) -> Steps[None]:
+    pending = list(jobs)
+    for _ in range(TRIES):
+        reply = yield from on_fresh_log(place, read_views(partition, pending))
+        position, known = parse_views(reply, pending)
+        lives = yield from _lives(place, partition, tail, known)
+        states = {job: fold_all(NOTHING, life) for job, life in lives.items() if life}
+        crash_point("rebuild: before the views")
+        reply = yield from on_fresh_log(place, rebuild_views(partition, states))
+        crash_point("rebuild: after the views")
+        written = parse_rebuilt(reply, list(states))
+        rebuilt.views += len(written)
+        rebuilt.differed += (
+            job for job in written if not known[job].is_right(position, lives[job])
+        )
+        pending = [job for job in known if job not in written]
+        if not pending:
+            return
+        yield Pause(PAUSE)
+    rebuilt.left += pending
+
+
+def _lives(
+    place: Place, partition: PartitionKeys, tail: Tail, known: dict[str, Known]
+) -> Steps[dict[str, list[Entry]]]:
+    """Find the entries of each job's incarnation, from the first on without a gap."""
+    archived: dict[str, list[Entry]] = {}
+    if place.has_archive:
+        positions = yield AskArchive(lambda archive: archive.positions())
+        tail.forget(positions[partition.partition])
+        heads = {job: one.head.incarnation for job, one in known.items()}
+        archived = yield AskArchive(lambda archive: archive.lives(heads))
+    yield from tail.read_on()
+    return {
+        job: _without_gap([*archived.get(job, ()), *tail.of(job)], one.head.incarnation)
+        for job, one in known.items()
+    }
+
+
+def _without_gap(entries: Iterable[Entry], incarnation: EntryId) -> list[Entry]:
+    """Return an incarnation's entries by version, each once, as far as there are all of them."""
+    found = {one.version: one for one in entries if one.incarnation == incarnation}
+    return [found[version] for version in takewhile(found.__contains__, range(1, len(found) + 1))]

@@ -1,0 +1,126 @@
+"""The audit: every event with what the fold says after it, a row each. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Raw, Struct
+
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.event import StageCompleted, StageFailed
+from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fold
+
+from .pipeline import OPEN, Pipeline
+
+KEPT_JOBS = 10_000
+
+NO_DATA = Raw(b"null")
+
+
+class Row(Struct, frozen=True, gc=False):
+    """One event, and what its job was after it."""
+
+    job: str
+    id: str
+    """Of the entry."""
+    time: datetime
+    """When Redis made the entry. (DuckDB keeps the word `at` to itself.)"""
+    incarnation: str
+    version: int
+    type: str
+    """Of the event, as the log has it, without the number of its form."""
+    stage: str | None
+    pipeline: str
+    """Of the job."""
+    data: Raw
+    """What a completed stage saved, as it was written."""
+    took_ms: int | None
+    """How long the stage took, where somebody measured it."""
+    error: str | None
+    message: str | None
+    completed: int
+    """How many stages of the job were completed then."""
+    status: str
+    """running, failed, complete (all declared stages are done) or deleted."""
+
+
+class Span(NamedTuple):
+    """Which events are wanted."""
+
+    since_ms: int = 0
+    """From this time on: ms since 1970. When they end is up to who reads them."""
+    pipeline: str | None = None
+    """Of the jobs that go through this pipeline."""
+
+
+def replay(
+    pages: Iterable[list[Entry]],
+) -> Iterator[tuple[list[Entry], list[JobState]]]:
+    """Fold the log's entries as they come; yield each page with the states after its entries.
+
+    A state is kept as long as its job is alive at the time of the page.
+    """
+    states: dict[str, JobState] = {}
+    enough = KEPT_JOBS
+    for page in pages:
+        after = []
+        for entry in page:
+            job = entry.event.job
+            state = states[job] = fold(states.get(job, NOTHING), entry)
+            after.append(state)
+        yield page, after
+        if len(states) > enough:
+            now_ms = page[-1].id.ms
+            states = {job: one for job, one in states.items() if _is_alive(one, now_ms)}
+            enough = max(KEPT_JOBS, 2 * len(states))
+
+
+def audit(
+    pages: Iterable[list[Entry]], span: Span, pipelines: Mapping[str, Pipeline]
+) -> Iterator[list[Row]]:
+    """Replay entries, and turn those that are wanted into rows."""
+    for entries, states in replay(pages):
+        yield [
+            _row(entry, state, pipelines)
+            for entry, state in zip(entries, states, strict=True)
+            if entry.id.ms >= span.since_ms and span.pipeline in (None, state.pipeline)
+        ]
+
+
+def _is_alive(state: JobState, now_ms: int) -> bool:
+    return not state.deleted and state.expires_ms > now_ms
+
+
+def _row(entry: Entry, state: JobState, pipelines: Mapping[str, Pipeline]) -> Row:
+    event = entry.event
+    return Row(
+        job=event.job,
+        id=str(entry.id),
+        time=entry.id.time,
+        incarnation=str(entry.incarnation),
+        version=entry.version,
+        type=str(event.__struct_config__.tag).partition(".")[0],
+        stage=getattr(event, "stage", None),
+        pipeline=state.pipeline,
+        data=event.data if isinstance(event, StageCompleted) else NO_DATA,
+        took_ms=event.took_ms or None if isinstance(event, StageCompleted | StageFailed) else None,
+        error=event.error if isinstance(event, StageFailed) else None,
+        message=event.message if isinstance(event, StageFailed) else None,
+        completed=len(state.checkpoints),
+        status=status_after(state, pipelines),
+    )
+
+
+def status_after(state: JobState, pipelines: Mapping[str, Pipeline]) -> str:
+    """Say what a job is after an event."""
+    if state.deleted:
+        return "deleted"
+    if state.failures and _last(state.failures) > _last(state.checkpoints):
+        return "failed"
+    stages = pipelines.get(state.pipeline, OPEN).stages
+    return "complete" if stages and all(one in state.checkpoints for one in stages) else "running"
+
+
+def _last(stages: Mapping[str, Checkpoint] | Mapping[str, Failure]) -> EntryId:
+    return max((one.id for one in stages.values()), default=NOTHING.id)

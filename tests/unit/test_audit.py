@@ -1,0 +1,81 @@
+"""The audit's rows: each event, and what the fold says after it."""
+
+from collections.abc import Iterator
+
+import msgspec
+from histories import STAGES, TTL_MS, Act, MemoryLog, event_of, histories, log_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpoint.events.entry import Entry
+from checkpoint.projector.fold import NOTHING, fold_all
+from checkpoint.query import audit as module
+from checkpoint.query.audit import Row, Span, audit, replay
+from checkpoint.query.lookup import status_of
+from checkpoint.query.pipeline import Pipeline
+from checkpoint.query.summary import Known, summarize
+
+PIPELINES = {"film": Pipeline("film", STAGES)}
+
+
+def pages(entries: list[Entry], size: int) -> Iterator[list[Entry]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+def rows(log: MemoryLog, span: Span = Span(), size: int = 7) -> list[Row]:  # noqa: B008 - frozen
+    return [row for page in audit(pages(log.entries, size), span, PIPELINES) for row in page]
+
+
+@given(histories(), st.integers(1, 9))
+def test_after_each_event_the_states_are_the_fold_of_all_before(acts: list[Act], size: int) -> None:
+    log = log_of(acts)
+    states = [one for _, after in replay(pages(log.entries, size)) for one in after]
+    for number, (entry, state) in enumerate(zip(log.entries, states, strict=True)):
+        before = [one for one in log.entries[: number + 1] if one.event.job == entry.event.job]
+        assert state == fold_all(NOTHING, before)
+
+
+@given(histories())
+def test_a_row_says_of_its_job_what_a_list_of_jobs_says(acts: list[Act]) -> None:
+    log = log_of(acts)
+    for number, row in enumerate(rows(log)):
+        before = [one for one in log.entries[: number + 1] if one.event.job == row.job]
+        state = fold_all(NOTHING, before)
+        known = Known(state, status_of(state, state.id.ms), state.owner)
+        summary = summarize(row.job, known, PIPELINES)
+        assert row.status == summary["status"]
+        assert row.completed == len(summary["completed_stages"])
+        assert row.pipeline == summary["pipeline"]
+        assert (row.id, row.version) == (str(state.id), state.version)
+
+
+def test_a_row_has_what_its_event_says() -> None:
+    log = log_of([Act("complete", "j", "cut", {"n": [1]}), Act("fail", "j", "mix")])
+    done, failed = rows(log)
+    assert (done.type, done.stage, bytes(done.data)) == ("stage_completed", "cut", b'{"n":[1]}')
+    assert (failed.type, failed.error, failed.message) == ("stage_failed", "OSError", "no")
+    assert (done.took_ms, done.error, bytes(failed.data)) == (None, None, b"null")
+    assert msgspec.json.decode(msgspec.json.encode(done))["data"] == {"n": [1]}
+
+
+def test_only_events_since_a_time_and_of_a_pipeline_are_rows() -> None:
+    log = MemoryLog()
+    for stage in STAGES:
+        log.append(event_of(Act("complete", "j", stage)), pass_ms=10)
+    late = rows(log, Span(since_ms=log.now_ms - 10))
+    assert [(row.stage, row.completed) for row in late] == [("mix", 2), ("export", 3)]
+    assert rows(log, Span(pipeline="other")) == []
+    assert len(rows(log, Span(pipeline="film"))) == len(STAGES)
+
+
+def test_states_of_jobs_that_are_no_more_are_let_go() -> None:
+    log = MemoryLog()
+    for number in range(3 * module.KEPT_JOBS):
+        log.append(event_of(Act("complete", f"job-{number}", "cut")), pass_ms=TTL_MS // 100)
+    replaying = replay(pages(log.entries, 500))
+    most = 0
+    for _ in replaying:
+        frame = replaying.gi_frame  # type: ignore[attr-defined] # it is a generator
+        most = max(most, len(frame.f_locals["states"]))
+    assert most <= module.KEPT_JOBS + 500
