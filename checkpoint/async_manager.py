@@ -20,6 +20,7 @@ from .claim import Claim, release, renew, take, this_process
 from .claimed_job import AsyncClaimedJob
 from .core import Core, StageData, noted
 from .servers import AsyncServers
+from .travel import fork, rewind
 
 T = TypeVar("T")
 
@@ -44,6 +45,15 @@ class AsyncCheckpointManager:
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
         return self._with(self._core.with_pipeline(pipeline))
+
+    def within(self, timeout: float) -> Self:
+        """Return a manager whose calls take `timeout` seconds at most, retries included.
+
+        It has connections of its own: close it too. InvalidSettings.
+        """
+        other = self._with(self._core.with_timeout(timeout))
+        other._servers = AsyncServers(other._core.settings)  # noqa: SLF001 - of its own class
+        return other
 
     async def save(
         self,
@@ -99,6 +109,14 @@ class AsyncCheckpointManager:
     async def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""
         return await self._servers.run(self._core.delete(job_id))
+
+    async def rewind(self, job_id: str, stage: str) -> list[str]:
+        """Let a stage and all that come after it be done again: see CheckpointManager.rewind."""
+        return await self._servers.run(rewind(self._core, job_id, stage))
+
+    async def fork(self, job_id: str, new_job_id: str, at: str | None = None) -> list[str]:
+        """Begin a new job with another's checkpoints: see CheckpointManager.fork."""
+        return await self._servers.run(fork(self._core, job_id, new_job_id, at))
 
     async def record_failure(
         self, job_id: str, stage: str, error: BaseException, *, took: float | None = None

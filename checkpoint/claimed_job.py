@@ -68,6 +68,10 @@ class ClaimedJob:
         """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
         return self._manager.record_failure(self.job_id, stage, error, took=took)
 
+    def rewind(self, stage: str) -> list[str]:
+        """Let a stage and all after it be done again: see CheckpointManager.rewind. StaleClaim."""
+        return self._manager.rewind(self.job_id, stage)
+
     def delete_checkpoints(self) -> bool:
         """Forget the job, which ends the claim too. StaleClaim."""
         return self._manager.delete_job_checkpoints(self.job_id)
@@ -131,6 +135,10 @@ class AsyncClaimedJob:
     ) -> Appended:
         """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
         return await self._manager.record_failure(self.job_id, stage, error, took=took)
+
+    async def rewind(self, stage: str) -> list[str]:
+        """Let a stage and all after it be done again: see CheckpointManager.rewind. StaleClaim."""
+        return await self._manager.rewind(self.job_id, stage)
 
     async def delete_checkpoints(self) -> bool:
         """Forget the job, which ends the claim too. StaleClaim."""

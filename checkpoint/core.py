@@ -6,7 +6,7 @@ Nothing here performs I/O; `events.steps` says what may be asked of whoever runs
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -34,14 +34,16 @@ from checkpoint.events.names import check_name
 from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, CENTURY, Settings
 from checkpoint.events.steps import Steps, SyncedCall
+from checkpoint.events.tracing import appending
 from checkpoint.events.watermark import confirm, wait_for
-from checkpoint.query.lookup import Answer, ask_archive, look_up, look_up_past
+from checkpoint.query.lookup import Answer, Source, ask_archive, look_up, look_up_past
 from checkpoint.query.pipeline import OPEN, Pipeline, declare
 from checkpoint.query.progress import JobProgress, job_progress
 from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
 from checkpoint.query.resume import ResumePoint, data_of, resume_point
 
 from .drain import append_or_spool, drain, last_id_after_drain, over_spooled
+from .losses import Acknowledged, name_losses
 from .retry import retried
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class Core:
     """Why this Redis cannot do ack="synced", if it cannot."""
     known: Log | None = field(default=None, init=False)
     """The log as it was last seen, which a new one must not quietly replace."""
+    acknowledged: Acknowledged = field(default_factory=Acknowledged, init=False)
+    """What the log must have, unless Redis lost it."""
 
     def with_token(self, token: str) -> Self:
         """Return the same core, which knows the same log, under a claim."""
@@ -82,6 +86,12 @@ class Core:
         other = copy(self)
         other.pipeline = pipeline
         other.log = None  # to be found again, and the pipeline declared
+        return other
+
+    def with_timeout(self, timeout: float) -> Self:
+        """Return the same core, which knows the same log, with another deadline for its calls."""
+        other = copy(self)
+        other.settings = replace(self.settings, timeout=timeout)
         return other
 
     @classmethod
@@ -149,22 +159,22 @@ class Core:
     def load(self, job: str, stage: str, type: Any = None) -> Steps[Any]:  # noqa: A002 - public word
         """Find the data saved with a stage; None where there is none."""
         self.pipeline.check(stage)
-        answer = yield from self._answer(job, stage)
+        answer = yield from self.answer(job, stage)
         checkpoint = answer.live.checkpoints.get(stage)
         return None if checkpoint is None else data_of(checkpoint, type)
 
     def is_completed(self, job: str, stage: str) -> Steps[bool]:
         """Say whether a stage has a live checkpoint."""
         self.pipeline.check(stage)
-        return stage in (yield from self._answer(job, stage)).live.checkpoints
+        return stage in (yield from self.answer(job, stage)).live.checkpoints
 
     def resume_point(self, job: str) -> Steps[ResumePoint | None]:
         """Derive the job's resume point."""
-        return resume_point(job, (yield from self._answer(job)), self.pipeline)
+        return resume_point(job, (yield from self.answer(job)), self.pipeline)
 
     def progress(self, job: str) -> Steps[JobProgress]:
         """Derive the job's progress, also of a job that is gone."""
-        return job_progress(job, (yield from self._answer(job, look=look_up_past)), self.pipeline)
+        return job_progress(job, (yield from self.answer(job, look=look_up_past)), self.pipeline)
 
     def history(self, job: str) -> Steps[list[HistoryEvent]]:
         """Replay the job: every event of it that archive and log have."""
@@ -183,44 +193,42 @@ class Core:
         if self.settings.postgres_url is None:
             raise ArchiveNotConfigured
         log = yield from self.open()
-        until = self._deadline() if deadline is None else deadline
+        until = self.deadline() if deadline is None else deadline
         for one in appended:
             entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id
             number = partition_of(one.job, log.partitions)
             partition = PartitionKeys(self.settings.namespace, number)
-            yield from wait_for(partition, one.job, entry, until, self._longest_block)
-            if not one.spooled:
+            is_sure = yield from wait_for(partition, one.job, entry, until)
+            if not (is_sure or one.spooled):
                 yield from confirm(partition, one.job, entry)
 
     def open(self) -> Steps[Log]:
         """Find the log or create it, once."""
-        if self.log is None:
+        if (log := self.log) is None:  # read once: another thread may find it lost meanwhile
             self.no_sync = no_sync((yield from check_server()))
             settings = self.settings
             has_archive = settings.postgres_url is not None
-            self.log = self.known = yield from open_log(
+            log = yield from open_log(
                 settings.namespace, settings.partitions, has_archive=has_archive, known=self.known
             )
+            self.log = self.known = log
             yield from declare(settings.namespace, self.pipeline)
-        return self.log
+            yield from name_losses(self, self.place(log), self.acknowledged.forget())
+        return log
 
     @property
     def ttl_ms(self) -> int:
         """How long a job lives after an event, in milliseconds."""
         return max(1, round(self.settings.ttl * 1000))
 
-    @property
-    def _longest_block(self) -> float:
-        # so that the reply is there before the connection counts as dead: Redis looks for waits
-        # that are over ten times a second
-        return max(0.0, self.settings.reply_timeout - 0.2)
-
-    def _deadline(self) -> float:
+    def deadline(self) -> float:
+        """Say until when a call that begins now may take, by the monotonic clock."""
         return monotonic() + self.settings.timeout
 
-    def _answer(
+    def answer(
         self, job: str, stage: str = "", look: Callable[..., Steps[Answer]] = look_up
     ) -> Steps[Answer]:
+        """Find the job's state, wherever it is known; what waits in the spool is part of it."""
         check_name("job", job)
         place = yield from self._place()
         if isinstance(place, Place):
@@ -230,17 +238,21 @@ class Core:
         if self.spool:
             found = over_spooled(self.spool, job, stage, found)
         try:
-            return (yield from found)
+            answer = yield from found
         except LogNotReady:
             self.log = None
             raise
+        if isinstance(place, Place) and answer.source in {Source.VIEW, Source.LOG}:
+            doubtful = self.acknowledged.contradicts(job, answer.state)
+            yield from name_losses(self, place, doubtful)
+        return answer
 
     def _place(self) -> Steps[Place | LogUnavailable]:
         """Say where to look, or why the log cannot be asked."""
         try:
             if self.spool:
                 with suppress(LogUnavailable):  # where Redis takes no more, it still answers
-                    yield from drain(self, self.spool, self._deadline())
+                    yield from drain(self, self.spool, self.deadline())
             return self.place((yield from self.open()))
         except LogUnavailable as error:
             return error
@@ -264,10 +276,11 @@ class Core:
             raise InvalidSettings(f"ack={wanted!r}: it is one of {', '.join(ACKS)}")
         if wanted == "durable" and self.settings.postgres_url is None:
             raise ArchiveNotConfigured
-        deadline = self._deadline()
-        if self.spool:
-            return (yield from append_or_spool(self, self.spool, requests, wanted, deadline))
-        return (yield from self.append_now(requests, wanted, deadline))
+        deadline = self.deadline()
+        with appending(requests) as traced:
+            if self.spool:
+                return (yield from append_or_spool(self, self.spool, traced, wanted, deadline))
+            return (yield from self.append_now(traced, wanted, deadline))
 
     def append_now(
         self, requests: Sequence[Request], ack: str, deadline: float
@@ -282,6 +295,8 @@ class Core:
                 found.setdefault(one.job, []).append(one)
         answers = {job: iter(rows) for job, rows in found.items()}
         appended = [next(answers[request.event.job]) for request in requests]
+        if doubtful := self.acknowledged.note(appended):
+            yield from name_losses(self, self.place(log), doubtful)
         if ack == "durable":
             try:
                 yield from self.wait_until_durable(appended, deadline)
@@ -310,7 +325,7 @@ class Core:
             reply = yield from on_fresh_log(place, call)
             crash_point("append: after the script")
             return batch.read(reply)
-        wait_ms = max(1, int(min(deadline - monotonic(), self._longest_block) * 1000))
+        wait_ms = max(1, int(min(deadline - monotonic(), self.settings.longest_block) * 1000))
         reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
         appended = batch.read(reply)
         if not synced:

@@ -20,6 +20,7 @@ from .claim import Claim, release, renew, take, this_process
 from .claimed_job import ClaimedJob
 from .core import Core, StageData, noted
 from .servers import Servers
+from .travel import fork, rewind
 
 T = TypeVar("T")
 
@@ -50,6 +51,15 @@ class CheckpointManager:
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
         return self._with(self._core.with_pipeline(pipeline))
+
+    def within(self, timeout: float) -> Self:
+        """Return a manager whose calls take `timeout` seconds at most, retries included.
+
+        It has connections of its own: close it too. InvalidSettings.
+        """
+        other = self._with(self._core.with_timeout(timeout))
+        other._servers = Servers(other._core.settings)  # noqa: SLF001 - of its own class
+        return other
 
     def save(
         self,
@@ -117,6 +127,22 @@ class CheckpointManager:
     def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""
         return self._servers.run(self._core.delete(job_id))
+
+    def rewind(self, job_id: str, stage: str) -> list[str]:
+        """Let a stage and all that come after it be done again; the history keeps them.
+
+        Returns those of them that had been tried; where none had, nothing changes. JobNotLive,
+        UnknownStage; VersionConflict where the job does not stop going on.
+        """
+        return self._servers.run(rewind(self._core, job_id, stage))
+
+    def fork(self, job_id: str, new_job_id: str, at: str | None = None) -> list[str]:
+        """Begin a new job with another's checkpoints, up to and with stage `at`; return the stages.
+
+        JobNotLive; UnknownStage where `at` is not completed; VersionConflict where the new job
+        lives already.
+        """
+        return self._servers.run(fork(self._core, job_id, new_job_id, at))
 
     def record_failure(
         self, job_id: str, stage: str, error: BaseException, *, took: float | None = None

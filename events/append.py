@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from random import getrandbits
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from . import codec
 from .entry_id import EntryId
 from .errors import (
@@ -25,7 +27,7 @@ from .script import Argument, Call, Script
 APPEND = Script.load("checkpoint.events", "append")
 RENEW = Script.load("checkpoint.events", "renew")
 
-Kind = Literal["append", "delete", "claim", "steal", "release"]
+Kind = Literal["append", "rewind", "fork", "delete", "claim", "steal", "release"]
 
 
 def _made_up_key() -> str:
@@ -58,6 +60,8 @@ class Request:
     incarnation: EntryId | None = None
     owner: str = ""
     lease_ms: int | None = None
+    forgets: Sequence[str] = ()
+    """The callers' keys of what a rewind undoes, so that a save under one of them counts anew."""
     call_key: str = field(default_factory=_made_up_key)
 
     @property
@@ -78,6 +82,7 @@ class Request:
             scope,
             self.owner,
             lease,
+            msgspec.json.encode(self.forgets) if self.forgets else "",
         ]
 
 

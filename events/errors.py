@@ -36,12 +36,20 @@ class UndecodableEntry(CheckpointError):
     """A log entry is not an event that this version can read."""
 
 
+class NotOnRecord(CheckpointError):
+    """The job has no such version, or no such incarnation, on record."""
+
+
 class VersionConflict(CheckpointError):
     """The job is at another version than the caller expected."""
 
 
 class IncarnationEnded(CheckpointError):
     """The job was deleted or has expired since the caller looked; it may live anew."""
+
+
+class JobNotLive(CheckpointError):
+    """The job has no live checkpoints: it never existed, was deleted or has expired."""
 
 
 class StaleClaim(CheckpointError):
@@ -117,6 +125,10 @@ class NotDurableYet(CheckpointError):
 
 class EventLost(CheckpointError):
     """Redis lost the event before the archive had it: save it again."""
+
+
+class InvalidCapsule(CheckpointError):
+    """The file is not a capsule that this release can read, or it is not whole."""
 
 
 class ServerStartError(CheckpointError):

@@ -15,6 +15,7 @@ from checkpoint.events.event import (
     JobClaimed,
     JobDeleted,
     JobReleased,
+    JobRewound,
     StageCompleted,
     StageFailed,
 )
@@ -23,7 +24,7 @@ JOBS = ("film-1", "film-2", "ünïcode/🎬")
 STAGES = ("cut", "mix", "export")
 TTL_MS = 60_000
 
-Kind = Literal["complete", "fail", "delete", "claim", "release"]
+Kind = Literal["complete", "fail", "rewind", "delete", "claim", "release"]
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -53,7 +54,15 @@ class Act(NamedTuple):
 
 
 def histories(
-    kinds: Sequence[Kind] = ("complete", "complete", "complete", "fail", "delete", "claim"),
+    kinds: Sequence[Kind] = (
+        "complete",
+        "complete",
+        "complete",
+        "fail",
+        "rewind",
+        "delete",
+        "claim",
+    ),
     data: st.SearchStrategy[Any] = json_values,
     max_size: int = 30,
 ) -> st.SearchStrategy[list[Act]]:
@@ -80,12 +89,19 @@ def event_of(act: Act, ttl_ms: int = TTL_MS) -> AnyEvent:
             return StageCompleted(job=job, stage=stage, pipeline="film", data=data, ttl_ms=ttl_ms)
         case "fail":
             return StageFailed(job=job, stage=stage, error="OSError", message="no", ttl_ms=ttl_ms)
+        case "rewind":
+            return JobRewound(job=job, stage=stage, stages=from_stage(stage), ttl_ms=ttl_ms)
         case "delete":
             return JobDeleted(job=job, ttl_ms=ttl_ms)
         case "claim":
             return JobClaimed(job=job, owner="worker-1", lease_ms=1000, ttl_ms=ttl_ms)
         case "release":
             return JobReleased(job=job, token="1-0", ttl_ms=ttl_ms)
+
+
+def from_stage(stage: str) -> tuple[str, ...]:
+    """Return a stage and those that come after it."""
+    return STAGES[STAGES.index(stage) :]
 
 
 @dataclass
@@ -149,5 +165,9 @@ class Model:
             self.stages[act.stage] = act.data
         elif act.kind == "fail":
             self.failures[act.stage] = self.failures.get(act.stage, 0) + 1
+        elif act.kind == "rewind":
+            for stage in from_stage(act.stage):
+                self.stages.pop(stage, None)
+                self.failures.pop(stage, None)
         elif act.kind == "delete":
             self.stages, self.failures, self.deleted = {}, {}, True

@@ -21,7 +21,8 @@
 --   expected      version the job must be at (0: no live job), or ""
 --   incarnation   the job must be in, or ""
 --   count         of its events, then for each event:
---     kind        append | delete (a live job only) | claim | steal (a claimed job too) | release
+--     kind        append | rewind | fork | delete (a live job only) | claim
+--                 | steal (a claimed job too) | release
 --     event       JSON
 --     ttl         ms that the job lives after it
 --     key         names this request; a repeated one is answered as the first was
@@ -30,6 +31,7 @@
 --                 only if scope is retry, or if such a one came before
 --     owner       of a claim, or ""
 --     lease       of a claim in ms, or ""
+--     forgets     of a rewind the JSON list of callers' keys to forget, or ""
 
 -- a request that is sent again follows the first one closely
 local LOOKS_BACK = 64
@@ -89,7 +91,7 @@ for k = 3, #KEYS, 3 do
     local answer = (scope ~= 'call' or job.retried) and repeated(job, ARGV[at + 4], scope)
     job.events[n] = {at = at, answer = answer}
     if not answer then fresh = ARGV[at + 1] end
-    at = at + 7
+    at = at + 8
   end
   local number = #jobs + 1
   jobs[number] = job
@@ -109,7 +111,7 @@ local function end_life(job)
   job.lives, job.incarnation, job.version, job.keyed = false, '', 0, nil
 end
 
-local function append(job, kind, event, ttl, key, scope, owner, lease)
+local function append(job, kind, event, ttl, key, scope, owner, lease, forgets)
   if not job.lives then
     call('DEL', job.head, job.requests)
     job.lives = true
@@ -135,6 +137,8 @@ local function append(job, kind, event, ttl, key, scope, owner, lease)
     call('HDEL', job.head, 'token', 'owner', 'lease')
   elseif kind == 'delete' then
     end_life(job)
+  elseif forgets ~= '' then
+    for _, known in ipairs(cjson.decode(forgets)) do call('HDEL', job.requests, known) end
   end
 end
 
@@ -147,7 +151,7 @@ for _, job in ipairs(jobs) do
       local id, version, incarnation = string.match(known, '^(%S+) (%d+) (%S+)$')
       answer(id, tonumber(version), incarnation, 1)
     else
-      append(job, ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
+      append(job, ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7], ARGV[a + 8])
     end
   end
   if job.expires then

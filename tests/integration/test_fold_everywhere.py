@@ -117,7 +117,7 @@ def test_at_every_moment_a_resume_is_right_whatever_view_and_archive_have(
 
 @server_test
 @given(
-    acts=histories(("complete", "complete", "fail", "delete", "claim", "release")),
+    acts=histories(("complete", "complete", "fail", "rewind", "delete", "claim", "release")),
     dice=st.builds(Random, st.integers(0, 2**32)),
 )
 def test_view_log_and_archive_fold_to_the_same_state(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Self
 
 import msgspec
@@ -19,6 +20,7 @@ from checkpoint.events.errors import (
     InvalidName,
     InvalidPayload,
     InvalidSettings,
+    LogUnavailable,
     NotDurableYet,
     PayloadTooLarge,
     UnknownStage,
@@ -479,3 +481,19 @@ def test_how_long_a_stage_took_is_in_its_event(manager: Any) -> None:
     assert all(one >= 1 for one in took)
     with pytest.raises(InvalidSettings, match="took=-1"):
         manager.save("job", "cut", 1, took=-1)
+
+
+def test_a_call_has_a_deadline_of_its_own_where_the_caller_sets_one(
+    kind: Any, settings: Settings
+) -> None:
+    away = with_changes(settings, redis_url="redis://127.0.0.1:1/0", timeout=60.0)
+    with kind(away) as manager:
+        hasty = getattr(manager, "_manager", manager).within(0.2)
+        assert hasty._core.settings.timeout == 0.2  # noqa: SLF001 - the asyncio one is not awaited
+        with pytest.raises(InvalidSettings, match="timeout=0"):
+            getattr(manager, "_manager", manager).within(0)
+    with CheckpointManager(away) as manager, manager.within(0.2) as hasty:
+        begun = monotonic()
+        with pytest.raises(LogUnavailable):
+            hasty.save("j", "cut", 1)
+        assert monotonic() - begun < 30

@@ -1,0 +1,188 @@
+"""Acting on one job, or on all that a filter wants: planned, shown if it is for many, done."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from checkpoint.core import Core
+from checkpoint.events.errors import (
+    IncarnationEnded,
+    JobClaimed,
+    JobNotLive,
+    PayloadTooLarge,
+    UnknownStage,
+    VersionConflict,
+)
+from checkpoint.events.freshness import Place
+from checkpoint.events.settings import Settings
+from checkpoint.events.steps import Steps
+from checkpoint.query.jobs import ALL, JobFilter, JobPage, list_jobs
+from checkpoint.query.pipeline import OPEN
+from checkpoint.servers import Servers
+
+from .reporting import place_of
+from .selection import selecting
+from .terminal import note
+from .words import plain, times
+
+T = TypeVar("T")
+
+LIVE = frozenset({"running", "failed", "complete"})
+JOBS_AT_ONCE = 200
+REFUSALS = (
+    IncarnationEnded,
+    JobClaimed,
+    JobNotLive,
+    PayloadTooLarge,
+    UnknownStage,
+    VersionConflict,
+)
+"""What concerns one job only, so that the others' turn comes all the same."""
+
+
+class Plan(NamedTuple):
+    """What is to be done to a job, and the steps that do it; None where there is nothing to do."""
+
+    what: str
+    act: Callable[[], Steps[Any]] | None
+
+
+Planner = Callable[[Core, str], Steps[Plan]]
+Plans = Iterable[tuple[str, Plan]]
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Which jobs a command acts on, and how."""
+
+    names: Sequence[str]
+    """The words that the command was given."""
+    wanted: JobFilter
+    in_bulk: bool
+    dry_run: bool
+    yes: bool
+
+    def split(self, usage: str, rest: int) -> tuple[Sequence[str], Sequence[str]]:
+        """Split the words into jobs (one, or none in bulk) and so many others; UsageError."""
+        jobs = 0 if self.in_bulk else 1
+        if len(self.names) != jobs + rest:
+            raise click.UsageError(f"Expected {usage}")
+        if self.wanted != ALL and not self.in_bulk:
+            raise click.UsageError("--status, --pipeline, --stage, --idle, --within go with --all")
+        return self.names[:jobs], self.names[jobs:]
+
+    def act(self, jobs: Sequence[str], planner: Planner) -> None:
+        """Carry out the plans for the jobs; exit with 1 if one was refused."""
+        settings = Settings.from_env()
+        with closing(Servers(settings)) as servers:
+            place = servers.run(place_of(settings))
+            if self.in_bulk:
+                wanted = replace(self.wanted, statuses=self.wanted.statuses or LIVE)
+                jobs = [job for page in _pages(servers, place, wanted) for job in page]
+            actor = Actor(servers, Core.of(settings, OPEN), planner)
+            plans: Plans = actor.plans(jobs)
+            if self.dry_run or (self.in_bulk and not self.yes):
+                plans = list(_shown(plans))
+            if self._is_meant(plans):
+                actor.carry_out(plans)
+        sys.exit(1 if actor.refused else 0)
+
+    def _is_meant(self, plans: Plans) -> bool:
+        """Say if the plans are to be carried out; ask, if they were shown for that."""
+        if not isinstance(plans, list):
+            return True
+        jobs = times(sum(plan.act is not None for _, plan in plans), "job")
+        if self.dry_run:
+            note(f"A dry run: {jobs} would be changed")
+            return False
+        if jobs == times(0, "job") or click.confirm(f"Do this to {jobs}?"):
+            return True
+        note("Nothing was done")
+        sys.exit(1)
+
+
+@dataclass(slots=True)
+class Actor:
+    """Plans and acts, job by job, and counts those that refused."""
+
+    servers: Servers
+    core: Core
+    planner: Planner
+    refused: int = 0
+
+    def plans(self, jobs: Iterable[str]) -> Iterator[tuple[str, Plan]]:
+        """Plan for each job that does not refuse."""
+        for job in jobs:
+            if plan := self._attempt(self.planner(self.core, job)):
+                yield job, plan
+
+    def carry_out(self, plans: Plans) -> None:
+        """Act, and say what was done to each job."""
+        for job, plan in plans:
+            if plan.act is None or self._attempt(plan.act()) is not None:
+                _tell(job, plan)
+
+    def _attempt(self, steps: Steps[T]) -> T | None:
+        try:
+            return self.servers.run(steps)
+        except REFUSALS as error:
+            self.refused += 1
+            note(f"Error: {error}")
+            return None
+
+
+def acting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what all have that act on one job or in bulk; it gets them as `targets`."""
+
+    @wraps(command)
+    def wrapper(
+        *,
+        names: Sequence[str],
+        wanted: JobFilter,
+        in_bulk: bool,
+        dry_run: bool,
+        yes: bool,
+        **options: Any,
+    ) -> Any:
+        targets = Targets(names, wanted, in_bulk, dry_run, yes)
+        return command(targets=targets, **options)
+
+    decorated: Callable[..., Any] = wrapper
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask, with --all."),
+        click.option("--dry-run", is_flag=True, help="Only say what would be done."),
+        selecting,
+        click.option(
+            "--all",
+            "in_bulk",
+            is_flag=True,
+            help="All live jobs, or only those that the options below mean.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+def _shown(plans: Plans) -> Iterator[tuple[str, Plan]]:
+    for job, plan in plans:
+        _tell(job, plan)
+        yield job, plan
+
+
+def _tell(job: str, plan: Plan) -> None:
+    click.echo(plain(f"{job}: {plan.what}"))
+
+
+def _pages(servers: Servers, place: Place, wanted: JobFilter) -> Iterator[list[str]]:
+    before = None
+    while True:
+        page: JobPage = servers.run(list_jobs(place, wanted, before=before, limit=JOBS_AT_ONCE))
+        note(page.note)
+        yield [job["job_id"] for job in page.jobs]
+        if (before := page.next) is None:
+            return
