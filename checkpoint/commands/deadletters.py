@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from checkpoint.events.entry_id import EntryId
+from checkpoint.events.errors import ArchiveNotConfigured
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps
 
-from .reporting import reported, run
+from .reporting import as_json, place_of, reported, run
+from .terminal import say_json
+from .words import plain, when
 
 if TYPE_CHECKING:
     from checkpoint.snapshotter.dead_letters import Burial
@@ -21,25 +24,33 @@ def deadletters() -> None:
 
 
 @deadletters.command(name="list")
+@as_json
 @reported
-def list_all() -> None:
+def list_all(*, as_json: bool) -> None:
     """List the dead letters, oldest first."""
     from checkpoint.snapshotter.dead_letters import find  # noqa: PLC0415 - psycopg
 
-    found = _ask(find)
+    found: list[Burial] = _ask(find)
+    if as_json:
+        say_json([_described(buried) for buried in found])
+        return
     if not found:
         click.echo("no dead letters")
     for buried in found:
-        click.echo(f"{_name(buried)}  {buried.at:%F %T %Z}  {buried.letter.reason}")
+        click.echo(f"{_name(buried)}  {when(buried.at)}  {plain(buried.letter.reason)}")
 
 
 @deadletters.command()
 @click.argument("name")
+@as_json
 @reported
-def show(name: str) -> None:
+def show(name: str, *, as_json: bool) -> None:
     """Show an entry's fields as they stand in the log, and why it is no event."""
     buried = _find(name)
-    click.echo(f"{_name(buried)}: {buried.letter.reason}")
+    if as_json:
+        say_json(_described(buried))
+        return
+    click.echo(f"{_name(buried)}: {plain(buried.letter.reason)}")
     for field in buried.letter.fields:
         click.echo(f"  {bytes(field)!r}")
 
@@ -69,10 +80,15 @@ def discard(name: str) -> None:
 
 
 def _ask(question: Callable[[Any], Any]) -> Any:
+    settings = Settings.from_env()
+
     def steps() -> Steps[Any]:
+        if settings.postgres_url is None:
+            raise ArchiveNotConfigured
+        yield from place_of(settings)
         return (yield AskArchive(question))
 
-    return run(Settings.from_env(), steps())
+    return run(settings, steps())
 
 
 def _find(name: str) -> "Burial":
@@ -87,6 +103,17 @@ def _find(name: str) -> "Burial":
     if not found:
         raise click.ClickException(f"There is no dead letter {name}")
     return found[0]
+
+
+def _described(buried: "Burial") -> dict[str, Any]:
+    """Describe a dead letter as JSON can; bytes beyond ASCII are written as escapes."""
+    fields = [bytes(one).decode("ascii", "backslashreplace") for one in buried.letter.fields]
+    return {
+        "name": _name(buried),
+        "at": buried.at,
+        "reason": buried.letter.reason,
+        "fields": fields,
+    }
 
 
 def _name(buried: "Burial") -> str:

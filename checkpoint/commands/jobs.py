@@ -1,61 +1,70 @@
-"""Commands about one job: show, history, delete."""
+"""Commands about many jobs: jobs, delete."""
 
-import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import click
 
+from checkpoint.events.errors import LogUnavailable
+from checkpoint.events.freshness import Place
+from checkpoint.events.settings import Settings
+from checkpoint.events.steps import Steps
 from checkpoint.manager import CheckpointManager
+from checkpoint.query.jobs import LIMIT, JobFilter, JobPage, list_jobs
+from checkpoint.query.pipeline import OPEN, declared
 
-from .reporting import as_json, reported
+from .completion import complete_job
+from .reporting import as_json, look, place_of, reported, run
+from .selection import selecting
+from .terminal import console, is_terminal, note, say, say_json
+from .words import plain, times
 
 
 @click.command()
-@click.argument("job")
+@selecting
+@click.option("--limit", type=click.IntRange(1, 10_000), default=LIMIT, show_default=True)
+@click.option("--before", help="Go on where the page before ended; it says with what.")
 @as_json
 @reported
-def show(job: str, *, as_json: bool) -> None:
-    """Show how far a job has come."""
-    with CheckpointManager() as manager:
-        progress = manager.get_job_progress(job)
+def jobs(wanted: JobFilter, limit: int, before: str | None, *, as_json: bool) -> None:
+    """List the jobs, those with the latest events first."""
+    page = look(lambda place: _list(place, wanted, before, limit))
+    note(page.note)
     if as_json:
-        click.echo(json.dumps(progress, default=str, indent=2))
+        say_json(page)
         return
-    click.echo(f"{job}: {progress['status']}, version {progress['version']}")
-    for checkpoint in progress["checkpoints"]:
-        click.echo(f"  done    {checkpoint['stage']}  at {checkpoint['completed_at']:%F %T} UTC")
-    for failure in progress["failures"]:
-        click.echo(
-            f"  failed  {failure['stage']}  attempts: {failure['attempts']}, the last: "
-            f"{failure['error']}: {failure['message']}"
-        )
+    if not page.jobs:
+        click.echo("no jobs" if wanted == JobFilter() else "no such jobs")
+        return
+    from .sheets import job_table  # noqa: PLC0415 - rich
+
+    say(job_table(page.jobs, datetime.now(UTC), console().width))
+    if page.next:
+        note(f"more: add --before {page.next}")
+
+
+def _list(place: Place, wanted: JobFilter, before: str | None, limit: int) -> Steps[JobPage]:
+    """List jobs; UnknownStage where the pipeline that was named has no such stage."""
+    if wanted.pipeline and wanted.stage:
+        with suppress(LogUnavailable):  # then nobody knows the stages
+            pipelines = yield from declared(place.namespace)
+            pipelines.get(wanted.pipeline, OPEN).check(wanted.stage)
+    return (yield from list_jobs(place, wanted, before=before, limit=limit))
 
 
 @click.command()
-@click.argument("job")
-@as_json
+@click.argument("names", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_job)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @reported
-def history(job: str, *, as_json: bool) -> None:
-    """List every event of a job on record, oldest first."""
-    with CheckpointManager() as manager:
-        events = manager.get_job_history(job)
-    if as_json:
-        click.echo(json.dumps(events, default=str, indent=2))
-        return
-    if not events:
-        click.echo(f"{job}: no events on record")
-    for one in events:
-        event = one["event"]
-        kind = event["type"].partition(".")[0]
-        what = event.get("stage") or event.get("owner") or ""
-        why = f"  {event['error']}: {event['message']}" if event.get("error") else ""
-        click.echo(f"{one['at']:%F %T} UTC  v{one['version']:<4} {kind:16} {what}{why}")
-
-
-@click.command()
-@click.argument("job")
-@reported
-def delete(job: str) -> None:
-    """Forget a job's checkpoints; its id begins a new life."""
-    with CheckpointManager() as manager:
-        deleted = manager.delete_job_checkpoints(job)
-    click.echo(f"{job}: deleted" if deleted else f"{job}: had no live checkpoints")
+def delete(names: Sequence[str], *, yes: bool) -> None:
+    """Forget the checkpoints of jobs; their ids begin new lives."""
+    settings = Settings.from_env()
+    run(settings, place_of(settings))
+    if is_terminal() and not yes:
+        whose = plain(names[0]) if len(names) == 1 else times(len(names), "job")
+        click.confirm(f"Delete the checkpoints of {whose}?", abort=True)
+    with CheckpointManager(settings) as manager:
+        for job in names:
+            deleted = manager.delete_job_checkpoints(job)
+            click.echo(f"{plain(job)}: {'deleted' if deleted else 'had no live checkpoints'}")

@@ -8,9 +8,13 @@ from typing import Any, TypeVar
 import click
 
 from checkpoint.events.errors import CheckpointError
+from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
+from checkpoint.query.place import find_place
 from checkpoint.servers import Servers
+
+from .words import plain
 
 T = TypeVar("T")
 
@@ -25,7 +29,7 @@ def reported(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except CheckpointError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(plain(" ".join(str(error).split()))) from error
 
     return wrapper
 
@@ -34,3 +38,19 @@ def run(settings: Settings, steps: Steps[T]) -> T:
     """Carry out steps with connections of their own."""
     with closing(Servers(settings)) as servers:
         return servers.run(steps)
+
+
+def look(question: Callable[[Place], Steps[T]]) -> T:
+    """Ask a log that is there: who looks creates none. LogNotReady where there is none."""
+    settings = Settings.from_env()
+    return run(settings, looking(settings, question))
+
+
+def looking(settings: Settings, question: Callable[[Place], Steps[T]]) -> Steps[T]:
+    """Find the log that settings name, and ask it; LogNotReady where there is none."""
+    return (yield from question((yield from place_of(settings))))
+
+
+def place_of(settings: Settings) -> Steps[Place]:
+    """Find the log that settings name; LogNotReady where there is none."""
+    return find_place(settings.namespace, has_archive=settings.postgres_url is not None)

@@ -7,7 +7,8 @@ import click
 
 from checkpoint.events.settings import Settings
 
-from .reporting import reported
+from .reporting import as_json, reported
+from .terminal import say_json
 
 KIND = click.Choice(["projector", "snapshotter"])
 
@@ -39,11 +40,15 @@ def worker(kind: str, loglevel: str) -> None:
 
 @click.command()
 @click.argument("kind", type=KIND)
+@as_json
 @reported
-def health(kind: str) -> None:
+def health(kind: str, *, as_json: bool) -> None:
     """Exit with 0 if a worker of that kind on this host had a heartbeat lately, else with 1."""
     from checkpoint.health import is_alive  # noqa: PLC0415 - Redis' driver, for who needs it
 
     alive = is_alive(kind, Settings.from_env())
-    click.echo(f"{kind}: {'alive' if alive else 'no heartbeat'}")
+    if as_json:
+        say_json({"worker": kind, "is_alive": alive})
+    else:
+        click.echo(f"{kind}: {'alive' if alive else 'no heartbeat'}")
     sys.exit(not alive)

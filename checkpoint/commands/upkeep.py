@@ -1,13 +1,15 @@
-"""Commands for who looks after the servers: doctor, restore."""
+"""Commands for who looks after the servers: doctor, lag, restore."""
 
-import json
 import sys
 
 import click
 
 from checkpoint.events.settings import Settings
+from checkpoint.query.lag import measure_lag
 
-from .reporting import as_json, reported, run
+from .reporting import as_json, look, reported, run
+from .terminal import say, say_json
+from .words import plain
 
 
 @click.command()
@@ -20,11 +22,26 @@ def doctor(*, as_json: bool) -> None:
     settings = Settings.from_env()
     findings = run(settings, examine(settings))
     if as_json:
-        click.echo(json.dumps([one._asdict() for one in findings], indent=2))
+        say_json(findings)
     else:
         for one in findings:
-            click.echo(f"{'well ' if one.is_well else 'WRONG'}  {one.subject}: {one.detail}")
+            verdict = "well " if one.is_well else "WRONG"
+            click.echo(plain(f"{verdict}  {one.subject}: {one.detail}"))
     sys.exit(not all(one.is_well for one in findings))
+
+
+@click.command()
+@as_json
+@reported
+def lag(*, as_json: bool) -> None:
+    """Show how far projector and snapshotter are behind the log, in every partition."""
+    lags = look(lambda place: measure_lag(place.namespace, place.partitions))
+    if as_json:
+        say_json(lags)
+        return
+    from .sheets import lag_table  # noqa: PLC0415 - rich
+
+    say(lag_table(lags))
 
 
 @click.command()

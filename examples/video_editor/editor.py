@@ -46,7 +46,7 @@ class VideoEditor:
         self, manager: CheckpointManager, job_id: str, source: Path, folder: Path, show: Terminal
     ) -> None:
         """Name the job, its video, and the folder that takes the files of all stages."""
-        self._manager = manager
+        self._manager = manager.for_pipeline(SmartVideoEditorCheckpoint.pipeline)
         self._checkpoint = SmartVideoEditorCheckpoint(manager)
         self._job_id = job_id
         self._source = source

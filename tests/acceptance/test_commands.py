@@ -1,16 +1,25 @@
 """The command line, as an operator uses it."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import redis
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
-from processes import environ, eventually, worker
+from paced import PacedManager
+from processes import environ, eventually, running, worker
+from screen import Screen
 
-from checkpoint import CheckpointManager, Settings, UnsupportedServer
+from checkpoint import CheckpointManager, Pipeline, Settings, UnsupportedServer
 from checkpoint.cli import main
 from checkpoint.embedded import Valkey
 from checkpoint.events.keys import PartitionKeys
@@ -28,7 +37,7 @@ def settings(
 
 @pytest.fixture
 def manager(settings: Settings) -> Iterator[CheckpointManager]:
-    with CheckpointManager(settings) as manager:
+    with PacedManager(settings) as manager:
         yield manager
 
 
@@ -36,26 +45,315 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(main, words)
 
 
+def json_of(*words: str) -> Any:
+    """Run a command with --json; return what it printed."""
+    return json.loads(run(*words, "--json").stdout)
+
+
+def completed(*words: str) -> list[str]:
+    """Return what Tab offers for the last of the words."""
+    shell = ShellComplete(main, {}, "checkpoint", "_CHECKPOINT_COMPLETE")
+    return [item.value for item in shell.get_completions(list(words[:-1]), words[-1])]
+
+
 def letters() -> list[str]:
     return run("deadletters", "list").output.splitlines()
 
 
 def test_show_history_and_delete(manager: CheckpointManager) -> None:
-    manager.save("job-1", "fetch", {"rows": 1})
+    manager.save("job-1", "fetch", {"rows": 1}, took=2.0)
     with pytest.raises(ValueError, match="no"), manager.atomic_checkpoint("job-1", "clean"):
         raise ValueError("no")
 
     shown = run("show", "job-1").output
-    assert "job-1: live, version 2" in shown
-    assert "done    fetch" in shown
-    assert "failed  clean  attempts: 1, the last: ValueError: no" in shown
-    assert json.loads(run("show", "job-1", "--json").output)["completed_stages"] == ["fetch"]
+    assert "job-1  ✗ failed\n  version 2\n" in shown
+    assert re.search(r"✓ fetch +2.0 s +1 +10 B +v1 ", shown)
+    assert re.search(r"✗ clean .* 1 +- +v2 ", shown)
+    assert "clean failed last with ValueError: no" in shown
+    assert json_of("show", "job-1")["completed_stages"] == ["fetch"]
 
-    assert [line.split()[3] for line in run("history", "job-1").output.splitlines()] == ["v1", "v2"]
-    assert len(json.loads(run("history", "job-1", "--json").output)) == 2
+    lines = run("history", "job-1").output.splitlines()
+    assert [line.split()[3] for line in lines] == ["v1", "v2"]
+    assert lines[0].endswith("stage_completed  fetch, 10 B, 2.0 s")
+    assert "stage_failed     clean, failure 1: ValueError: no" in lines[1]
+    assert [one["changes"]["added"] for one in json_of("history", "job-1")] == [["fetch"], []]
 
     assert run("delete", "job-1").output == "job-1: deleted\n"
-    assert run("delete", "job-1").output == "job-1: had no live checkpoints\n"
+    assert run("delete", "job-1", "job-2").output == (
+        "job-1: had no live checkpoints\njob-2: had no live checkpoints\n"
+    )
+    assert "job-1  - deleted" in run("show", "job-1").output
+
+
+def test_jobs_are_listed_page_by_page(manager: CheckpointManager) -> None:
+    for number in range(5):
+        manager.save(f"job-{number}", "fetch", {})
+    first = run("jobs", "--limit", "3")
+    assert [line.split()[0] for line in first.stdout.splitlines()] == [
+        "JOB",
+        "job-4",
+        "job-3",
+        "job-2",
+    ]
+    more = re.fullmatch(r"more: add --before (\S+)\n", first.stderr)
+    assert more
+    second = json_of("jobs", "--before", more[1])
+    assert [one["job_id"] for one in second["jobs"]] == ["job-1", "job-0"]
+    assert second["next"] is None
+    assert run("jobs", "--before", "nonsense").exit_code == 1
+    assert run("jobs", "--idle", "soon").exit_code == 2
+
+
+def test_jobs_are_filtered_and_their_json_is_stable(manager: CheckpointManager) -> None:
+    with CheckpointManager(pipeline=Pipeline("film", ["cut", "mix"])) as film:
+        film.save("film-1", "cut", {})
+        film.record_failure("film-1", "mix", OSError("disk full"))
+    manager.save("job-1", "fetch", {})
+    (found,) = json_of("jobs", "--status", "failed", "--pipeline", "film", "--stage", "mix")["jobs"]
+    assert {name for name in found if name.endswith("_at")} == {
+        "started_at",
+        "last_event_at",
+        "expires_at",
+    }
+    assert {name: one for name, one in found.items() if not name.endswith("_at")} == {
+        "job_id": "film-1",
+        "status": "failed",
+        "pipeline": "film",
+        "completed_stages": ["cut"],
+        "remaining_stages": ["mix"],
+        "stage": "mix",
+        "version": 2,
+        "attempts": 1,
+        "error": "OSError: disk full",
+        "owner": "",
+        "source": "",
+    }
+    assert "mix: OSError: disk full" in run("jobs", "--pipeline", "film").stdout
+    assert run("jobs", "--status", "complete").stdout == "no such jobs\n"
+    wrong = run("jobs", "--pipeline", "film", "--stage", "nope")
+    assert wrong.exit_code == 1
+    assert "'nope' is not a stage of 'film'; its stages are: cut, mix" in wrong.stderr
+
+
+def test_explain_tells_what_a_run_would_do(manager: CheckpointManager) -> None:
+    saved = manager.save("job-1", "fetch", {}, took=90.0)
+    result = run("explain", "job-1", "--stages", "fetch, clean")
+    assert re.search(rf"✓ skip  fetch +completed: v1, {saved.id} ", result.stdout)
+    assert re.search(r"▸ run   clean +not completed", result.stdout)
+    assert "1 stage skipped, 1m 30s saved; it would go on at clean" in result.stdout
+    plan = json_of("explain", "job-1")
+    assert (plan["resume_from"], plan["is_declared"], plan["time_saved"]) == (None, False, 90.0)
+    assert "the stages with --stages a,b,c" in run("explain", "job-1").stderr
+    unknown = run("explain", "job-1", "--pipeline", "film")
+    assert unknown.exit_code == 1
+    assert "The stages of pipeline 'film' are not on record; on record are: none" in unknown.stderr
+
+
+def test_explain_reads_a_capsule_with_no_server(
+    manager: CheckpointManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CheckpointManager(pipeline=Pipeline("film", ["cut", "mix"])) as film:
+        film.save("film-1", "cut", {})
+    file = tmp_path / "film-1.capsule"
+    assert run("export", "film-1", "--out", str(file)).exit_code == 0
+    manager.close()
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    plan = json_of("explain", "--capsule", str(file))
+    assert (plan["job_id"], plan["resume_from"]) == ("film-1", "mix")
+    assert run("explain").exit_code == 2
+
+
+def test_diff_names_what_became_of_a_job(manager: CheckpointManager) -> None:
+    manager.save("job-1", "fetch", {"rows": 1})
+    manager.save("job-1", "clean", {})
+    manager.save("job-1", "fetch", {"rows": 2})
+    assert run("diff", "job-1", "1", "3").stdout == "+ clean\n~ fetch\n    $.rows: 1 → 2\n"
+    assert run("diff", "job-1", "2", "2").stdout == "no difference between versions 2 and 2\n"
+    found = json_of("diff", "job-1", "1", "3")
+    assert found["changed"]["fetch"] == [
+        {"path": "$.rows", "kind": "changed", "before": 1, "after": 2}
+    ]
+    wrong = run("diff", "job-1", "1", "9")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "Version 9 is not on record" in wrong.stderr
+    assert "fetch, 10 B, again; $.rows: 1 → 2" in run("history", "job-1").stdout
+
+
+def test_lag_shows_every_partition_of_both_consumers(manager: CheckpointManager) -> None:
+    manager.save("job-1", "fetch", {})
+    lags = json_of("lag")
+    assert len(lags) == 16
+    behind = [one for one in lags if one["entries"]]
+    assert {one["consumer"] for one in behind} == {"projector", "snapshotter"}
+    assert all(re.fullmatch(r"\d+-\d+", one["last"]) for one in lags)
+    assert run("lag").stdout.count("1 entry ") == 2
+
+
+READING = (
+    ("jobs",),
+    ("show", "j"),
+    ("watch",),
+    ("explain", "j"),
+    ("history", "j"),
+    ("diff", "j", "1", "2"),
+    ("lag",),
+    ("deadletters", "list"),
+    ("delete", "j"),
+)
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_who_looks_into_a_log_that_is_not_there_creates_none(
+    settings: Settings, command: tuple[str, ...]
+) -> None:
+    result = run(*command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"There is no log '{settings.namespace}' yet" in result.stderr
+    with redis.Redis.from_url(settings.redis_url) as client:
+        assert client.keys(f"{{{settings.namespace}*") == []
+
+
+@pytest.mark.parametrize("command", ["show", "explain", "history"])
+def test_a_job_that_never_was_is_an_error(manager: CheckpointManager, command: str) -> None:
+    manager.save("job-1", "fetch", {})
+    result = run(command, "nope")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "There is no job 'nope', and none is on record" in result.stderr
+
+
+def test_nothing_that_a_job_says_reaches_the_terminal_as_more_than_text(
+    manager: CheckpointManager,
+) -> None:
+    manager.save("[bold]job[/]", "<script>", {"a": "\x1b[31m"})
+    manager.save("[bold]job[/]", "<script>", {"a": "\x1b]0;title\a"})
+    manager.record_failure("[bold]job[/]", "[red]x", ValueError("\x1b[2J\nsecond"))
+    commands = [("jobs",), ("show",), ("explain",), ("history",), ("diff", "1", "3")]
+    for name, *versions in commands:
+        words = () if name == "jobs" else ("[bold]job[/]", *versions)
+        output = run(name, *words).output
+        assert all(one.isprintable() or one == "\n" for one in output), name
+    assert "[bold]job[/]" in run("jobs").stdout
+    assert "ValueError: \\x1b[2J\\nsecond" in run("show", "[bold]job[/]").stdout
+
+
+def test_a_reader_that_has_enough_is_no_error(manager: CheckpointManager) -> None:
+    manager.save_many([(f"job-{number:<100}", "fetch", {}) for number in range(2000)])
+    command = f"{sys.executable} -m checkpoint jobs --limit 2000 | head -1"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("JOB")
+    assert done.stderr.count("\n") <= 1  # what to add for the next page, if it came to that
+
+
+def test_watch_tells_of_each_change_until_it_is_interrupted(
+    manager: CheckpointManager, settings: Settings
+) -> None:
+    manager.save("job-1", "fetch", {})
+    words = ("-m", "checkpoint", "watch", "--every", "0.1", "--json")
+    with running(*words, **environ(settings)) as process:
+        assert process.stdout
+        first = json.loads(process.stdout.readline())
+        manager.record_failure("job-1", "clean", OSError("no"))
+        second = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert [(one["status"], one["version"]) for one in (first, second)] == [
+        ("running", 1),
+        ("failed", 2),
+    ]
+
+
+def test_on_a_terminal_watch_draws_in_place_and_ends_well(
+    manager: CheckpointManager, settings: Settings
+) -> None:
+    manager.save("job-1", "fetch", {})
+    screen = Screen(("watch", "job-1", "--every", "0.1"), environ(settings))
+    screen.shows("✓ fetch")
+    manager.save("job-1", "clean", {})
+    screen.shows("✓ clean")
+    assert screen.interrupt() == 0
+    assert "\x1b[1A" in screen.said  # it goes up again to draw over what it drew
+
+
+@pytest.mark.parametrize(("colours", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_has_colours_and_eighty_columns(
+    manager: CheckpointManager, settings: Settings, colours: dict[str, str], *, coloured: bool
+) -> None:
+    manager.record_failure("job-" + "x" * 100, "clean" * 10, OSError("disk full " * 20))
+    screen = Screen(("jobs",), {**environ(settings), **colours})
+    assert screen.ends() == 0
+    assert ("\x1b[" in screen.said) is coloured
+    assert max(map(len, screen.text.splitlines())) <= 80
+    assert "\x1b" not in run("jobs").stdout
+
+
+def test_on_a_terminal_delete_asks(manager: CheckpointManager, settings: Settings) -> None:
+    manager.save("job-1", "fetch", {})
+
+    def asked() -> Screen:
+        assert manager.is_completed("job-1", "fetch")
+        screen = Screen(("delete", "job-1"), environ(settings))
+        screen.shows("Delete the checkpoints of job-1? [y/N]")
+        return screen
+
+    refused, interrupted, accepted = asked(), asked(), asked()
+    refused.press("n\r")
+    assert refused.ends() == 1
+    assert interrupted.interrupt() == 130
+    assert manager.is_completed("job-1", "fetch")
+    accepted.press("y\r")
+    assert accepted.ends() == 0
+    assert not manager.is_completed("job-1", "fetch")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_completion_for_every_shell(shell: str) -> None:
+    assert "_CHECKPOINT_COMPLETE" in run("completion", shell).output
+
+
+def test_the_names_of_jobs_are_completed(
+    manager: CheckpointManager, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.save("film-1", "fetch", {})
+    manager.save("song-1", "fetch", {})
+    json_of("jobs")  # Redis knows the script from now on
+    assert completed("show", "fi") == ["film-1"]
+    assert sorted(completed("delete", "film-1", "")) == ["film-1", "song-1"]
+    monkeypatch.setenv("CHECKPOINT_NAMESPACE", f"{settings.namespace}_other")
+    assert completed("show", "") == []
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    assert completed("show", "") == []
+
+
+def test_the_help_has_every_command_in_a_section_and_the_exit_codes() -> None:
+    output = run("--help").output
+    assert all(f"\n  {name} " in output for name in main.commands)
+    assert set(main.list_commands(click.Context(main))) == set(main.commands)
+    assert "130" in output
+    assert "..." not in output
+
+
+def test_the_help_is_there_at_once() -> None:
+    program = "import sys; import checkpoint.cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    heavy = {"psycopg", "faust", "rich", "aiohttp", "redis", "pyarrow", "prometheus_client"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_what_is_away_is_told_beside_the_answer(
+    manager: CheckpointManager, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.save("job-1", "fetch", {})
+    with worker("snapshotter", environ(settings)):
+        manager.save("job-1", "clean", {}, ack="durable")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("CHECKPOINT_TIMEOUT", "1")
+    for command in (("jobs",), ("show", "job-1"), ("history", "job-1")):
+        result = run(*command)
+        assert result.exit_code == 0, result.output
+        assert "clean" in result.stdout
+        assert result.stderr.startswith("The archive alone was asked. Redis could not be reached")
 
 
 @pytest.mark.usefixtures("settings")

@@ -1,0 +1,134 @@
+"""Jobs: which there are, newest first, by walking back through log and archive.
+
+An entry stands for its job if it is the job's latest, so nothing is kept for this listing: what
+the log says is all there is to know.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.freshness import Place
+from checkpoint.events.steps import Steps
+from checkpoint.projector.fold import JobState
+
+from .sources import Sources, ask_sources
+from .summary import STATUSES, JobSummary, summarize
+from .walk import TOP, Sighting, Walk
+
+__all__ = [
+    "ALL",
+    "STATUSES",
+    "JobFilter",
+    "JobPage",
+    "JobSummary",
+    "list_jobs",
+]
+
+LOOKED_UP_AT_ONCE = 100
+LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are wanted; by default all."""
+
+    statuses: frozenset[str] = frozenset()
+    """One of these, or any if there are none."""
+    pipeline: str | None = None
+    stage: str | None = None
+    """The stage that was completed, or failed, last."""
+    idle: float | None = None
+    """Seconds since the latest event, at least."""
+    within: float | None = None
+    """Seconds since the latest event, at most."""
+
+    def wants(self, job: JobSummary) -> bool:
+        """Say whether a job is wanted, whatever its age."""
+        return (
+            (not self.statuses or job["status"] in self.statuses)
+            and self.pipeline in (None, job["pipeline"])
+            and self.stage in (None, job["stage"])
+        )
+
+    def start(self, now_ms: int) -> Sighting:
+        """Return where a walk may begin: what is less idle comes before."""
+        return TOP if self.idle is None else Sighting(EntryId(_ago(now_ms, self.idle) + 1, 0), 0)
+
+    def end_ms(self, now_ms: int) -> int:
+        """Return the time before which no job is wanted."""
+        return 0 if self.within is None else _ago(now_ms, self.within)
+
+
+class JobPage(NamedTuple):
+    """Some jobs, newest first."""
+
+    jobs: list[JobSummary]
+    next: str | None
+    """Pass this as `before` for the page that follows; None where there is none."""
+    note: str = ""
+    """What the page lacks, because a server is away."""
+
+
+ALL = JobFilter()
+
+
+def list_jobs(
+    place: Place, wanted: JobFilter = ALL, *, before: str | None = None, limit: int = LIMIT
+) -> Steps[JobPage]:
+    """List up to `limit` jobs, those with the latest events first, each once.
+
+    While a server is away the other one alone is asked, and the page says so. InvalidName for a
+    `before` that no page said; LogUnavailable, LogNotReady.
+    """
+    after = Sighting.parse(before) if before else TOP
+    page, note = yield from ask_sources(place, lambda sources: _page(sources, wanted, after, limit))
+    return page._replace(note=note)
+
+
+def _page(sources: Sources, wanted: JobFilter, after: Sighting, limit: int) -> Steps[JobPage]:
+    now_ms = yield from sources.now_ms()
+    start, end_ms = min(after, wanted.start(now_ms)), wanted.end_ms(now_ms)
+    pipelines = yield from sources.pipelines()
+    walk, seen = Walk(sources, start), set[str]()
+    found: list[tuple[Sighting, JobSummary]] = []
+    # one more than a page has, to know if there is a page after it
+    while len(found) <= limit and (sightings := (yield from walk.further())):
+        for some in _chunks(_unseen(sightings, seen, end_ms)):
+            known = yield from sources.look_up([one.job for one in some])
+            summaries = (
+                (one, summarize(one.job, known[one.job], pipelines))
+                for one in some
+                if _stands_for(one, known[one.job].state, from_top=start == TOP)
+            )
+            found += (pair for pair in summaries if wanted.wants(pair[1]))
+            if len(found) > limit:
+                break
+        if sightings[-1].id.ms < end_ms:
+            break
+    jobs = [job for _, job in found[:limit]]
+    return JobPage(jobs, str(found[limit - 1][0]) if len(found) > limit else None)
+
+
+def _unseen(sightings: Iterable[Sighting], seen: set[str], end_ms: int) -> Iterator[Sighting]:
+    """Yield the first sighting of each job that is not seen yet, down to a time."""
+    for one in sightings:
+        if one.job not in seen and one.id.ms >= end_ms:
+            seen.add(one.job)
+            yield one
+
+
+def _chunks(sightings: Iterator[Sighting]) -> Iterator[list[Sighting]]:
+    while some := list(islice(sightings, LOOKED_UP_AT_ONCE)):
+        yield some
+
+
+def _stands_for(one: Sighting, state: JobState, *, from_top: bool) -> bool:
+    """Say if an entry is its job's latest: of a walk from the top the first one is, or was."""
+    return bool(state.version) and (from_top or state.id <= one.id)
+
+
+def _ago(now_ms: int, seconds: float) -> int:
+    return max(0, now_ms - round(seconds * 1000))
