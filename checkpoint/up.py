@@ -1,4 +1,4 @@
-"""`checkpoint up`: the embedded servers and both workers, in the foreground."""
+"""`checkpoint up`: the embedded servers, both workers and the web page, in the foreground."""
 
 import os
 import shlex
@@ -12,6 +12,7 @@ import click
 
 from .embedded import Postgres, Valkey
 from .embedded.folder import FolderLock, make_private, write_private
+from .embedded.page import Page
 from .embedded.service import Service
 from .embedded.supervisor import keep_running
 from .embedded.worker import Worker
@@ -22,7 +23,7 @@ _KINDS = ("projector", "snapshotter")
 
 
 def up(folder: Path | None = None) -> None:
-    """Run Valkey, Postgres and both workers on `folder` until SIGINT, SIGTERM or SIGHUP.
+    """Run Valkey, Postgres, both workers and the page on `folder` until SIGINT, SIGTERM or SIGHUP.
 
     What dies is started again. As soon as all are ready, `endpoints.env` in the folder says where
     the servers listen. Returns when everything has stopped; if this process is killed, everything
@@ -35,8 +36,10 @@ def up(folder: Path | None = None) -> None:
         for server in (valkey, postgres):
             _start([server], stack)
         urls = {"REDIS_URL": valkey.url, "POSTGRES_URL": postgres.url}
-        workers = [Worker(kind, folder / kind, urls) for kind in _KINDS]
+        page = Page(folder / "web", urls)
+        workers = [*(Worker(kind, folder / kind, urls) for kind in _KINDS), page]
         _start(workers, stack)
+        _say(f"page: {page.url}")
         _announce(folder, urls, stack)
         keep_running([valkey, postgres, *workers], _say)
 

@@ -22,7 +22,7 @@ from checkpoint.events.endpoints import running_endpoints
 
 PATIENCE_SECONDS = 60.0
 COMMAND = (sys.executable, "-P", "-m", "checkpoint", "up")
-SERVICES = ("valkey", "postgres", "projector", "snapshotter")
+SERVICES = ("valkey", "postgres", "projector", "snapshotter", "web")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signa
         rest, _ = up.process.communicate()
         assert up.process.returncode == 0, rest
         assert [line for line in rest.splitlines() if line.startswith("stopping")] == [
-            "stopping projector, snapshotter",
+            "stopping projector, snapshotter, web",
             "stopping postgres",
             "stopping valkey",
         ]

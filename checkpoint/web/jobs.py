@@ -1,0 +1,110 @@
+"""Answers about jobs: the list, one job, its state at a version, a stage's data."""
+
+from typing import Any
+
+from aiohttp import web
+
+from checkpoint.events.errors import LogUnavailable
+from checkpoint.events.steps import Steps
+from checkpoint.query.jobs import STATUSES, JobFilter, JobPage, list_jobs
+from checkpoint.query.pipeline import Pipeline, declared
+
+from .answers import answer
+from .job import data_of_version, data_text, described_job, state_at
+from .record import JobRecord, Life, read_record
+from .site import SITE, Site, place_of
+
+MOST_JOBS = 100
+DEFAULT_JOBS = 25
+
+
+async def jobs(request: web.Request) -> web.Response:
+    """List jobs, newest first. Query: status (repeatable), pipeline, stage, before, limit."""
+    site = request.app[SITE]
+    wanted = JobFilter(
+        statuses=frozenset(_statuses(request)),
+        pipeline=request.query.get("pipeline") or None,
+        stage=request.query.get("stage") or None,
+    )
+    before = request.query.get("before") or None
+    limit = _whole(request, "limit", 1, MOST_JOBS, DEFAULT_JOBS)
+    return answer(await site.servers.run(_page(site, wanted, before, limit)))
+
+
+def _page(site: Site, wanted: JobFilter, before: str | None, limit: int) -> Steps[dict[str, Any]]:
+    place = yield from place_of(site)
+    page: JobPage = yield from list_jobs(place, wanted, before=before, limit=limit)
+    pipelines = yield from _pipelines(place.namespace)
+    return {
+        "jobs": page.jobs,
+        "next": page.next,
+        "note": page.note,
+        "pipelines": {name: one.stages for name, one in sorted(pipelines.items())},
+    }
+
+
+def _pipelines(namespace: str) -> Steps[dict[str, Pipeline]]:
+    """Return the pipelines on record, none where Redis is away."""
+    try:
+        return (yield from declared(namespace))
+    except LogUnavailable:
+        return {}
+
+
+async def job(request: web.Request) -> web.Response:
+    """Describe a job. Query: id; life, an incarnation of it, by default the last."""
+    return answer(described_job(*await _record(request)))
+
+
+async def state(request: web.Request) -> web.Response:
+    """Describe a job's state at a version. Query: id, version; life."""
+    record, life = await _record(request)
+    version = _whole(request, "version", 1, max(1, life.state.version), life.state.version)
+    return answer(state_at(record, life, version))
+
+
+async def data(request: web.Request) -> web.Response:
+    """Give the data of the stage that a version completed, whole. Query: id, version; life."""
+    _, life = await _record(request)
+    version = _whole(request, "version", 1, max(1, life.state.version), life.state.version)
+    event = data_of_version(life, version)
+    if event is None:
+        raise web.HTTPNotFound(text=f"Version {version} completed no stage, as far as is known")
+    return web.Response(
+        text=data_text(event),
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="version-{version}.json"'},
+    )
+
+
+async def _record(request: web.Request) -> tuple[JobRecord, Life]:
+    site = request.app[SITE]
+    record = await site.servers.run(read_record(site.settings, request.query.get("id", "")))
+    life = record.life(request.query.get("life", ""))
+    if life is None:
+        what = "life" if record.lives else "job"
+        raise web.HTTPNotFound(text=f"There is no such {what} on record: {request.query['id']}")
+    return record, life
+
+
+def _statuses(request: web.Request) -> list[str]:
+    found = [status for status in request.query.getall("status", []) if status]
+    if unknown := [status for status in found if status not in STATUSES]:
+        raise web.HTTPBadRequest(text=f"status={unknown[0]!r}: it is one of {', '.join(STATUSES)}")
+    return found
+
+
+def _whole(request: web.Request, name: str, low: int, high: int, default: int) -> int:
+    """Read a whole number from the query."""
+    text = request.query.get(name) or str(default)
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise web.HTTPBadRequest(text=f"{name}={text!r}: it is a whole number, {low} to {high}")
+    return int(text)
+
+
+ROUTES = [
+    web.get("/api/jobs", jobs),
+    web.get("/api/job", job),
+    web.get("/api/job/state", state),
+    web.get("/api/job/data", data),
+]

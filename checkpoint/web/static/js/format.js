@@ -1,0 +1,50 @@
+// How times, durations, sizes and counts are written.
+
+const UNITS = [
+  [86400, "d"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+];
+
+/** Write milliseconds as a duration: `12 ms`, `3.4 s`, `2 min 5 s`, `3 h 20 min`. */
+export function duration(ms) {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  const index = UNITS.findIndex(([size]) => seconds >= size);
+  const [size, unit] = UNITS[index];
+  const whole = Math.floor(seconds / size);
+  const [small, name] = UNITS[index + 1] ?? [];
+  const rest = small ? Math.floor((seconds % size) / small) : 0;
+  return rest ? `${whole} ${unit} ${rest} ${name}` : `${whole} ${unit}`;
+}
+
+/** Write how long ago a time was, or how far off it is. */
+export function ago(time) {
+  const ms = Date.now() - new Date(time).getTime();
+  if (Math.abs(ms) < 1000) return "now";
+  const seconds = Math.round(Math.abs(ms) / 1000);
+  const [size, unit] = UNITS.find(([each]) => seconds >= each);
+  const text = `${Math.floor(seconds / size)} ${unit}`;
+  return ms < 0 ? `in ${text}` : `${text} ago`;
+}
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/** Write a time in the reader's own zone. */
+export function at(time) {
+  return moment.format(new Date(time));
+}
+
+/** Write a number of bytes. */
+export function bytes(count) {
+  if (count < 1000) return `${count} B`;
+  const kilo = count / 1000;
+  return kilo < 1000 ? `${kilo.toPrecision(3)} kB` : `${(kilo / 1000).toPrecision(3)} MB`;
+}
+
+/** Write a count and what is counted: `1 job`, `2 jobs`. */
+export function counted(count, one, many = `${one}s`) {
+  return `${count.toLocaleString()} ${count === 1 ? one : many}`;
+}
