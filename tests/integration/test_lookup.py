@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from histories import Act, event_of
 from processes import eventually
@@ -14,7 +15,7 @@ from real_log import RealLog
 from checkpoint import CheckpointManager, Pipeline
 from checkpoint.core import Core
 from checkpoint.events.append import Request
-from checkpoint.events.errors import CheckpointError, LogUnavailable
+from checkpoint.events.errors import ArchiveUnavailable, CheckpointError, LogUnavailable
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Command, Steps
@@ -235,6 +236,18 @@ def test_without_an_archive_a_redis_that_is_gone_is_log_unavailable(settings: Se
                 ask("j")
         with pytest.raises(LogUnavailable):
             manager.save("j", "cut", 1)
+
+
+def test_an_archive_that_does_not_answer_in_time_is_given_up(archived_log: RealLog) -> None:
+    settings = archived_log.settings
+    gone = replace(settings, redis_url=NOWHERE, timeout=0.3)
+    assert settings.postgres_url
+    with psycopg.connect(settings.postgres_url) as busy, CheckpointManager(gone) as manager:
+        busy.execute(f'LOCK TABLE "{settings.namespace}".event')
+        with pytest.raises(ArchiveUnavailable, match="timeout"):
+            manager.get_resume_point("j")
+        busy.rollback()
+        assert manager.get_resume_point("j") is None
 
 
 def test_a_redis_that_accepts_and_never_answers_is_given_up(settings: Settings) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from time import sleep
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Slice
 from checkpoint.snapshotter import schema
 from checkpoint.snapshotter.archive import Archive
+from checkpoint.snapshotter.schema import query
 
 
 @pytest.fixture
@@ -364,3 +366,26 @@ def test_many_slices_share_a_commit(log: RealLog) -> None:
     assert all(hand_in(log, *the_slices(log, 1), archive=archive))
     assert sum(commits) == 30
     assert len(commits) < 10
+
+
+def test_a_process_that_hangs_in_the_middle_of_a_copy_does_not_stop_the_others(
+    log: RealLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was stopped (SIGSTOP): Postgres waits for it, whatever its timeouts."""
+    monkeypatch.setattr("checkpoint.snapshotter.archive.LOCK_MS", 200)
+    complete(log, "a", "b")
+    assert log.settings.postgres_url
+    path = f"-c search_path={log.settings.namespace}"
+    with (
+        psycopg.connect(log.settings.postgres_url, options=path) as hung,
+        suppress(psycopg.OperationalError),
+    ):
+        hung.execute(query("lock_positions"), [[0]])
+        with hung.cursor() as cursor, cursor.copy(query("copy_events")):
+            archive = log.archive()
+            sleep(0.3)
+            with pytest.raises(ArchiveUnavailable, match="lock timeout"):
+                archive.store([log.chapter(0)])
+            archive.store([log.chapter(0)])
+            assert archive.positions()[0] == ids(log)[-1]
+            archive.close()
