@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos bench check lint types clean
+.PHONY: help install demo test chaos docs pictures bench check lint types clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ test: install check ## Check and run every test
 
 chaos: install ## Hurt everything for a while (MINUTES=10 SEED=1), and check what was promised
 	cd tests && $(abspath $(BIN))/python -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+docs: install ## Build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+pictures: install ## Draw the documentation's pictures anew (needs Chromium)
+	$(BIN)/python docs/pictures/draw.py
 
 bench: install ## Measure the product beside what it is made of
 	$(BIN)/python -m bench
