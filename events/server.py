@@ -33,6 +33,11 @@ def problems(info: Mapping[str, str]) -> Iterator[str]:
         yield f"This Redis is {version}, and 7.0 is the oldest that will do: upgrade it"
     if info.get("role") != "master":
         yield "This Redis is a replica: connect to its primary"
+    if info.get("cluster_enabled", "0") != "0":
+        yield (
+            "This Redis is part of a cluster, and the clients talk to one server: connect to one "
+            "that runs with cluster-enabled no"
+        )
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield (

@@ -37,6 +37,7 @@ class Settings:
     """Where the servers are and how checkpoints behave. Secrets stay out of its repr."""
 
     redis_url: str = field(default="redis://localhost:6379/0", repr=False)
+    """Where the log is: redis://, rediss:// (TLS) or unix://, with user and password."""
     postgres_url: str | None = field(default=None, repr=False)
     """A libpq URL or conninfo string; "" leaves all to libpq's variables; None: no archive."""
     namespace: str = DEFAULT_NAMESPACE
@@ -58,8 +59,9 @@ class Settings:
     log_margin: float = 600.0
     """Seconds that entries stay in the log after view and archive have them."""
     web_host: str = "127.0.0.1"
+    """The address at which a worker's own web server listens."""
     web_port: int = 0
-    """Where a worker's own web server listens; with port 0 it has none."""
+    """Its port; with 0 a worker has no web server."""
 
     def __post_init__(self) -> None:
         """Check the values; InvalidSettings or InvalidName says which cannot be used."""

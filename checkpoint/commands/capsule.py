@@ -1,7 +1,7 @@
 """Commands about capsules, which are jobs in files: export, import."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,7 @@ from checkpoint.query.capsule import read_capsule
 from checkpoint.query.pipeline import OPEN
 
 from .completion import complete_job
+from .output import in_place_of
 from .progress import metered
 from .reporting import looking, reported, run
 from .words import plain
@@ -60,18 +61,9 @@ def _opened(out: Path | None) -> Iterator[BinaryIO]:
     if out is None:
         yield (stdout := click.get_binary_stream("stdout"))
         stdout.flush()
-    elif out.exists() and not out.is_file():
-        with out.open("wb") as file:
-            yield file
     else:
-        part = out.with_name(f"{out.name}.part")
-        try:
-            with part.open("wb") as file:
-                yield file
-            part.replace(out)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        with in_place_of(out) as part, part.open("wb") as file:
+            yield file
 
 
 def _export(job: str, file: BinaryIO) -> int:

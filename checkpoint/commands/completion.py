@@ -22,13 +22,13 @@ NAMES = 200
 @click.pass_context
 @reported
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion script for a shell.
+    """Print the completion script for a shell.
 
     \b
     bash: echo 'eval "$(checkpoint completion bash)"' >> ~/.bashrc
     zsh:  echo 'eval "$(checkpoint completion zsh)"' >> ~/.zshrc
     fish: checkpoint completion fish > ~/.config/fish/completions/checkpoint.fish
-    """
+    """  # noqa: D301 - the backspace keeps click from wrapping the lines
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has the three that can be chosen
     root = ctx.find_root()

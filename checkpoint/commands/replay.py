@@ -3,7 +3,7 @@
 import gc
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +18,7 @@ from checkpoint.query.place import find_place
 from checkpoint.servers import Servers
 
 from .moment import Moment
+from .output import in_place_of
 from .progress import metered
 from .reporting import as_json, look, reported
 from .terminal import note, say_json
@@ -207,7 +208,7 @@ def _write(
     if out is None:
         _write_lines(click.get_binary_stream("stdout"), rows)
         return
-    with _in_place_of(out) as part:
+    with in_place_of(out) as part:
         if out.suffix == ".parquet":
             from checkpoint.parquet import write_parquet  # noqa: PLC0415 - pyarrow is an extra
 
@@ -216,20 +217,6 @@ def _write(
             with part.open("wb") as file:
                 count = _write_lines(file, rows)
     note(f"{times(count, 'event')} in {out}")
-
-
-@contextmanager
-def _in_place_of(out: Path) -> Iterator[Path]:
-    """Yield a file that becomes `out` when the block ends well."""
-    part = out.with_name(f"{out.name}.part")
-    try:
-        yield part
-        part.replace(out)
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _write_lines(file: BinaryIO, pages: "Iterable[list[Row]]") -> int:

@@ -1,5 +1,5 @@
--- Append-only by grant: the writer may add events but never change or remove one. Where the user
--- may not create roles, an administrator does, and runs this again through `checkpoint migrate`.
+-- Append-only by grant: the writer may add events but never change or remove one. It runs after
+-- every migration. Where the user may not create roles, an administrator creates them before.
 DO $$
 DECLARE
     path text := current_setting('checkpoint.namespace');

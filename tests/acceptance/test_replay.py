@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -146,6 +147,17 @@ def test_a_stream_goes_to_a_file(tmp_path: Path) -> None:
     assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 5
     query = f"select status from '{tmp_path}/events.parquet' order by time desc, version limit 1"  # noqa: S608 - a file of the test's own
     assert duckdb.sql(query).fetchall() == [("running",)]
+
+
+@pytest.mark.usefixtures("log")
+def test_a_stream_goes_into_a_pipe_and_does_not_replace_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_bytes)
+        assert run("replay", "--out", str(pipe)).exit_code == 0
+        assert len(read.result().splitlines()) == 5
+    assert pipe.is_fifo()
 
 
 @pytest.mark.usefixtures("log")

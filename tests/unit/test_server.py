@@ -24,6 +24,7 @@ def test_a_good_server_has_no_problems() -> None:
     [
         ({"redis_version": "6.2.14"}, "upgrade"),
         ({"role": "slave"}, "connect to its primary"),
+        ({"cluster_enabled": "1"}, "connect to one that runs with cluster-enabled no"),
         ({"maxmemory_policy": "allkeys-lru"}, "set maxmemory-policy to noeviction"),
         ({"maxmemory_policy": "volatile-ttl"}, "set maxmemory-policy to noeviction"),
     ],
