@@ -13,6 +13,7 @@ import pytest
 import redis
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from paced import PacedManager
 from pages import Api, page
 from processes import environ, eventually, running
 from real_log import RealLog
@@ -32,7 +33,7 @@ def settings(redis_url: str, postgres_url: str, namespace: str) -> Settings:
 
 @pytest.fixture
 def manager(settings: Settings) -> Iterator[CheckpointManager]:
-    with CheckpointManager(settings, pipeline=STAGES) as manager:
+    with PacedManager(settings, pipeline=STAGES) as manager:
         yield manager
 
 

@@ -381,8 +381,9 @@ class Walk(RuleBasedStateMachine):
         self.claims.clear()
         remove_namespace(self.settings.redis_url, self.settings.namespace)
         self.log.client.script_flush()
-        with pytest.raises(LogNotReady):
-            self.long.get_resume_point(JOBS[0])
+        for manager in (self.long, self.brief):
+            with pytest.raises(LogNotReady):
+                manager.get_resume_point(JOBS[0])
         self.log.run(keep_whole(self.settings.namespace, note))
         self.held.close()
         self.model = copy.deepcopy(self.archived)
