@@ -16,6 +16,7 @@ from checkpoint.events import payload
 from checkpoint.events.append import Appended, Batch, Request, batches
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log, open_log
+from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveNotConfigured,
     CheckpointError,
@@ -27,7 +28,7 @@ from checkpoint.events.errors import (
     NotSynced,
     UnsupportedServer,
 )
-from checkpoint.events.event import JobDeleted, StageCompleted, StageFailed
+from checkpoint.events.event import MESSAGE_CHARACTERS, JobDeleted, StageCompleted, StageFailed
 from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
@@ -35,7 +36,7 @@ from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, CENTURY, Settings
 from checkpoint.events.steps import Steps, SyncedCall
 from checkpoint.events.tracing import appending
-from checkpoint.events.watermark import confirm, wait_for
+from checkpoint.events.watermark import confirm, not_durable_yet, wait_for
 from checkpoint.query.lookup import Answer, Source, ask_archive, look_up, look_up_past
 from checkpoint.query.pipeline import OPEN, Pipeline, declare
 from checkpoint.query.progress import JobProgress, job_progress
@@ -48,8 +49,6 @@ from .retry import retried
 
 if TYPE_CHECKING:
     from .spool import Spool
-
-MESSAGE_CHARACTERS = 2000
 
 T = TypeVar("T")
 
@@ -198,7 +197,7 @@ class Core:
             entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id
             number = partition_of(one.job, log.partitions)
             partition = PartitionKeys(self.settings.namespace, number)
-            is_sure = yield from wait_for(partition, one.job, entry, until)
+            is_sure = yield from _archived(partition, one.job, entry, until)
             if not (is_sure or one.spooled):
                 yield from confirm(partition, one.job, entry)
 
@@ -213,7 +212,7 @@ class Core:
             )
             self.log = self.known = log
             yield from declare(settings.namespace, self.pipeline)
-            yield from name_losses(self, self.place(log), self.acknowledged.forget())
+            self.acknowledged.suspect_all()
         return log
 
     @property
@@ -243,8 +242,9 @@ class Core:
             self.log = None
             raise
         if isinstance(place, Place) and answer.source in {Source.VIEW, Source.LOG}:
-            doubtful = self.acknowledged.contradicts(job, answer.state)
-            yield from name_losses(self, place, doubtful)
+            self.acknowledged.compare(job, answer.state)
+            if self.acknowledged.is_doubtful:
+                yield from name_losses(self, place, self.deadline())
         return answer
 
     def _place(self) -> Steps[Place | LogUnavailable]:
@@ -295,8 +295,8 @@ class Core:
                 found.setdefault(one.job, []).append(one)
         answers = {job: iter(rows) for job, rows in found.items()}
         appended = [next(answers[request.event.job]) for request in requests]
-        if doubtful := self.acknowledged.note(appended):
-            yield from name_losses(self, self.place(log), doubtful)
+        if self.acknowledged.is_doubtful:
+            yield from name_losses(self, self.place(log), deadline)
         if ack == "durable":
             try:
                 yield from self.wait_until_durable(appended, deadline)
@@ -324,13 +324,24 @@ class Core:
         if ack != "synced":
             reply = yield from on_fresh_log(place, call)
             crash_point("append: after the script")
-            return batch.read(reply)
+            answer = batch.read(reply)
+            self.acknowledged.note(answer)
+            return answer.appended
         wait_ms = max(1, int(min(deadline - monotonic(), self.settings.longest_block) * 1000))
         reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
-        appended = batch.read(reply)
+        answer = batch.read(reply)
+        self.acknowledged.note(answer)
         if not synced:
             raise NotSynced
-        return appended
+        return answer.appended
+
+
+def _archived(partition: PartitionKeys, job: str, entry: EntryId, deadline: float) -> Steps[bool]:
+    """Wait for the watermark also while Redis is away: the event is in the log all the same."""
+    try:
+        return (yield from retried(lambda _: wait_for(partition, job, entry, deadline), deadline))
+    except LogUnavailable as error:
+        raise not_durable_yet(job, entry) from error
 
 
 def milliseconds(took: float | None) -> int:

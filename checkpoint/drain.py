@@ -27,7 +27,7 @@ from checkpoint.events.errors import (
     StaleClaim,
     VersionConflict,
 )
-from checkpoint.events.freshness import last_id
+from checkpoint.events.freshness import last_entry
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskSpool, Pause, Steps
 from checkpoint.projector.fold import NOTHING, JobState, fold
@@ -115,7 +115,7 @@ def last_id_after_drain(core: "Core", spooled: Appended, deadline: float) -> Ste
         )
     partitions = (yield from core.open()).partitions
     number = partition_of(spooled.job, partitions)
-    return (yield from last_id(PartitionKeys(core.settings.namespace, number)))
+    return (yield from last_entry(PartitionKeys(core.settings.namespace, number)))
 
 
 def over_spooled(spool: "Spool", job: str, stage: str, found: Steps[Answer]) -> Steps[Answer]:

@@ -9,14 +9,18 @@ import logging
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from checkpoint.events.append import Appended, Batch, Request
+from checkpoint.events.append import Answer, Appended, Batch, Request
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveNotConfigured,
+    ArchiveUnavailable,
     CheckpointError,
     EventLost,
+    LogNotReady,
+    LogUnavailable,
     StaleClaim,
 )
 from checkpoint.events.event import EventsLost
@@ -42,57 +46,105 @@ class Acknowledged:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._lock = threading.Lock()
-        self._last: dict[str, Appended] = {}
+        self._last: dict[str, tuple[int, Appended]] = {}
+        self._fences: dict[int, int] = {}
+        self._doubtful: list[Appended] = []
 
-    def note(self, appended: Iterable[Appended]) -> list[Appended]:
-        """Remember what was appended; return what was known before and contradicts it."""
-        doubtful = []
+    def note(self, answer: Answer) -> None:
+        """Remember what was appended; what it contradicts, or came before a loss, is doubtful."""
         with self._lock:
-            for one in appended:
-                known = self._last.pop(one.job, None)
-                self._last[one.job] = one
-                if known and known.id < one.id and not _follows(known, one):
-                    doubtful.append(known)
+            if answer.fence_ms > self._fences.setdefault(answer.partition, answer.fence_ms):
+                self._fences[answer.partition] = answer.fence_ms
+                self._suspect(answer.partition, answer.fence_ms)
+            for one in answer.appended:
+                self._note(answer.partition, one)
             while len(self._last) > REMEMBERED:
                 del self._last[next(iter(self._last))]
-        return doubtful
 
-    def contradicts(self, job: str, state: JobState) -> list[Appended]:
-        """Return what is known of a job if its state has less; it is not remembered any longer."""
-        known = self._last.get(job)
+    def compare(self, job: str, state: JobState) -> None:
+        """Doubt what is known of a job if its state has less."""
+        _, known = self._last.get(job, (0, None))
         if known is None or (known.id <= state.id and known.incarnation == state.incarnation):
-            return []
-        return self.forget(job)
-
-    def forget(self, *jobs: str) -> list[Appended]:
-        """Return what is known of jobs, or of all if none is named, and remember it no longer."""
+            return
         with self._lock:
-            return [self._last.pop(job) for job in (jobs or list(self._last)) if job in self._last]
+            if self._last.pop(job, None):
+                self._doubtful.append(known)
+
+    def suspect_all(self) -> None:
+        """Doubt everything."""
+        with self._lock:
+            self._doubtful += (known for _, known in self._last.values())
+            self._last.clear()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Say whether there is anything to make sure of."""
+        return bool(self._doubtful)
+
+    def take(self) -> list[Appended]:
+        """Return what is doubtful, for the caller to make sure of."""
+        with self._lock:
+            taken, self._doubtful = self._doubtful, []
+            return taken
+
+    def put_back(self, doubtful: Iterable[Appended]) -> None:
+        """Leave what could not be made sure of to the next call."""
+        with self._lock:
+            self._doubtful += doubtful
+
+    def _note(self, partition: int, one: Appended) -> None:
+        _, known = self._last.pop(one.job, (0, None))
+        if known and known.id > one.id:  # an answer that comes late, or repeats an earlier one
+            one = known
+        elif known and known.id < one.id and not _follows(known, one):
+            self._doubtful.append(known)
+        self._last[one.job] = partition, one
+
+    def _suspect(self, partition: int, fence_ms: int) -> None:
+        lost = [
+            (job, known)
+            for job, (number, known) in self._last.items()
+            if number == partition and known.id.ms < fence_ms
+        ]
+        for job, known in lost:
+            del self._last[job]
+            self._doubtful.append(known)
 
 
 def _follows(known: Appended, one: Appended) -> bool:
     return one.incarnation == known.incarnation and one.version > known.version
 
 
-def name_losses(core: "Core", place: Place, doubtful: Iterable[Appended]) -> Steps[None]:
-    """Put on record, and in this process' log, which of some events are lost.
+def name_losses(core: "Core", place: Place, deadline: float) -> Steps[None]:
+    """Put on record, and in this process' log, which of the events that are doubtful are lost.
 
-    Those of jobs that would have expired by now are not missed.
+    Those of jobs that would have expired by now are not missed. What the deadline, by the
+    monotonic clock, leaves no time for is left to the next call.
     """
-    for known in doubtful:
+    doubtful = core.acknowledged.take()
+    while doubtful and monotonic() < deadline:
         try:
-            if known.id.ms + core.ttl_ms <= (yield from redis_ms()):
-                continue
-            if lost := (yield from _lost(core, place, known)):
-                log.warning(
-                    "Redis has lost versions %d to %d of job %r, which it had acknowledged",
-                    lost.first,
-                    lost.last,
-                    known.job,
-                )
-                yield from _record(core, place, lost)
+            yield from _name(core, place, doubtful[-1], deadline)
+        except (LogUnavailable, LogNotReady, ArchiveUnavailable) as error:
+            log.warning("What Redis may have lost is not on record yet: %s", error)
+            break
         except CheckpointError as error:
-            log.warning("What Redis may have lost of job %r is not on record: %s", known.job, error)
+            log.warning("A loss of job %r is not on record: %s", doubtful[-1].job, error)
+        doubtful.pop()
+    core.acknowledged.put_back(doubtful)
+
+
+def _name(core: "Core", place: Place, known: Appended, deadline: float) -> Steps[None]:
+    if known.id.ms + core.ttl_ms <= (yield from redis_ms()):
+        return
+    if lost := (yield from _lost(core, place, known)):
+        log.warning(
+            "Redis has lost versions %d to %d of job %r, which it had acknowledged",
+            lost.first,
+            lost.last,
+            known.job,
+        )
+        yield from _record(core, place, lost, deadline)
 
 
 def _lost(core: "Core", place: Place, known: Appended) -> Steps[EventsLost | None]:
@@ -116,10 +168,10 @@ def _is_before(incarnation: EntryId, entry: EntryId, known: Appended) -> bool:
     return incarnation == known.incarnation and entry < known.id
 
 
-def _record(core: "Core", place: Place, lost: EventsLost) -> Steps[None]:
+def _record(core: "Core", place: Place, lost: EventsLost, deadline: float) -> Steps[None]:
     partition = PartitionKeys(place.namespace, partition_of(lost.job, place.partitions))
     for token in dict.fromkeys([core.token, ""]):  # the claim may be of another job
         with suppress(StaleClaim):
             batch = Batch(partition, [Request(lost, token=token)])
-            yield from core.append_batch(place, batch, "log", core.deadline())
+            yield from core.append_batch(place, batch, "log", deadline)
             return

@@ -16,22 +16,26 @@ from itertools import islice
 from secrets import token_hex
 from typing import Any
 
+import msgspec
+
 from checkpoint.events.append import APPEND, RENEW
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import ARCHIVED, Log
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import LogNotReady
-from checkpoint.events.event import StageCompleted
+from checkpoint.events.event import JobDeleted, JobRewound, StageCompleted
 from checkpoint.events.freshness import Place, resume, this_run
-from checkpoint.events.keys import PartitionKeys, topic_meta
+from checkpoint.events.keys import PartitionKeys, pipelines, topic_meta
 from checkpoint.events.script import Argument, Call, Script
-from checkpoint.events.steps import AskArchive, LoadScript, Steps, command
+from checkpoint.events.server import read_info
+from checkpoint.events.steps import AskArchive, LoadScript, OneRun, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, Change
 from checkpoint.snapshotter import restorations
 from checkpoint.snapshotter.archive import Archive
-from checkpoint.snapshotter.restorations import Restoration
+from checkpoint.snapshotter.pipelines import kept
+from checkpoint.snapshotter.restorations import Loss, Restoration
 
 CLOSE_PARTITION = Script.load("checkpoint", "close_partition")
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
@@ -48,20 +52,28 @@ def restore(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
 
     `tell` hears of progress. LogNotReady where the archive knows no log either, or where another
     restore went on with this one's work; LogUnavailable and ArchiveUnavailable where a server is
-    away.
+    away, or Redis was restarted meanwhile.
     """
+    restored: list[Restoration] = yield OneRun(restoring(namespace, tell))
+    return restored
+
+
+def restoring(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
+    """Restore within one run of Redis: what it was given must not be lost before the gate opens."""
     log: Log | None = yield AskArchive(lambda archive: archive.log())
     if log is None:
         raise LogNotReady(f"The archive knows no log {namespace!r}, so there is none to restore")
     yield from _refuse_another(namespace, log)
+    run = (yield from this_run()).decode()
     restored: list[Restoration] = []
     behind = True
     while behind:  # a snapshotter may store what was lost until that is on record
         positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
         for number in range(log.partitions):
             keys = PartitionKeys(namespace, number)
-            if one := (yield from _restore_partition(keys, log, positions[number], tell)):
+            if one := (yield from _restore_partition(keys, run, log, positions[number], tell)):
                 restored.append(one)
+        yield from _restore_pipelines(namespace)
         fields = ("id", log.id, "partitions", log.partitions, "state", ARCHIVED)
         yield from command("HSET", topic_meta(namespace), *fields)
         crash_point("restore: before the gate")
@@ -71,11 +83,24 @@ def restore(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     return restored
 
 
+def _restore_pipelines(namespace: str) -> Steps[None]:
+    known: dict[str, tuple[str, ...]] = yield AskArchive(kept)
+    for name, stages in known.items():
+        yield from command("HSETNX", pipelines(namespace), name, msgspec.json.encode(stages))
+
+
 def keep_whole(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
-    """Restore what Redis lost, if it was restarted or emptied since it was last made sure of."""
+    """Restore what Redis lost, if it was restarted or emptied since it was last made sure of.
+
+    A replica's gate is closed: when it is a primary again, it has another one's log.
+    """
+    info = yield from read_info()
+    if info.get("role") != "master":
+        yield from command("SCRIPT", "FLUSH")
+        return []
     state, known = yield from command("HMGET", topic_meta(namespace), "state", "run")
-    run = yield from this_run()
-    if state == ARCHIVED and run == known and (yield from gate_is_open(namespace)):
+    is_known = known == info["run_id"].encode()
+    if state == ARCHIVED and is_known and (yield from gate_is_open(namespace)):
         return []
     if (yield AskArchive(lambda archive: archive.log())) is None:
         return []
@@ -104,19 +129,20 @@ def _refuse_another(namespace: str, log: Log) -> Steps[None]:
 
 
 def _restore_partition(
-    keys: PartitionKeys, log: Log, archived: EntryId, tell: Tell
+    keys: PartitionKeys, run: str, log: Log, archived: EntryId, tell: Tell
 ) -> Steps[Restoration | None]:
     token = token_hex(8)
+    archive_ms = yield AskArchive(lambda archive: archive.now_ms())
     closing = [keys.meta, keys.log, keys.position, keys.restoring]
     code, *found = yield from _call(Call(CLOSE_PARTITION, closing, [token, str(archived)]))
     if code != b"CLOSED":
         return None
     crash_point("restore: partition closed")
     logged, viewed = map(EntryId.parse, found[:2])
-    fence = EntryId(found[2], 0)
+    fence = EntryId(max(found[2], archive_ms), 0)
     tell(f"partition {keys.partition}: restoring what lies after {logged}")
     begun: tuple[Restoration, list[str]] = yield AskArchive(
-        partial(restorations.begin, keys.partition, logged, min(logged, viewed), fence)
+        partial(restorations.begin, Loss(keys.partition, logged, min(logged, viewed), fence, run))
     )
     restored, jobs = begun
     crash_point("restore: on record")
@@ -170,18 +196,27 @@ def _write_jobs(
 def _job_arguments(entries: Sequence[Entry]) -> list[Argument]:
     state = fold_all(NOTHING, entries)
     head = _head(state)
-    requests = [
-        part
-        for entry in entries
-        if entry.event.key and isinstance(entry.event, StageCompleted)
-        if entry.event.stage in state.checkpoints  # a rewind forgets the keys of what it undoes
-        for part in (entry.event.key, f"{entry.id} {entry.version} {entry.incarnation}")
-    ]
+    requests = [part for pair in _requests(entries).items() for part in pair]
     if requests:
         head += ["keyed", 1]
     view: list[Argument] = ["incarnation", str(state.incarnation), "version", state.version]
     view += Change(NOTHING, state).fields()
     return [state.expires_ms, len(head), *head, len(view), *view, len(requests), *requests]
+
+
+def _requests(entries: Sequence[Entry]) -> dict[str, str]:
+    """Go through a life as the append script did: a rewind forgets the keys of its stages."""
+    known: dict[str, tuple[str, str]] = {}
+    for entry in entries:
+        match entry.event:
+            case StageCompleted(key=key, stage=stage) if key:
+                where = f"{entry.id} {entry.version} {entry.incarnation} {stage}"
+                known[key] = stage, where
+            case JobRewound(stages=stages):
+                known = {key: one for key, one in known.items() if one[0] not in stages}
+            case JobDeleted():
+                known = {}
+    return {key: where for key, (_, where) in known.items()}
 
 
 def _head(state: JobState) -> list[Argument]:

@@ -3,9 +3,10 @@
 import asyncio
 import threading
 import time
-from contextlib import closing
+from contextlib import aclosing, closing
+from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import finalize
 
 from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
@@ -16,6 +17,7 @@ from checkpoint.events.steps import (
     AskSpool,
     Command,
     LoadScript,
+    OneRun,
     Pause,
     Step,
     Steps,
@@ -24,6 +26,7 @@ from checkpoint.events.steps import (
 )
 
 if TYPE_CHECKING:
+    from checkpoint.events.lines import AsyncLines, Lines
     from checkpoint.snapshotter.archive import Archive
 
 T = TypeVar("T")
@@ -62,6 +65,11 @@ class Servers:
         self._redis.close()
         self._archive.close()
 
+    def _over(self, redis: "Lines") -> Self:
+        other = copy(self)
+        other._redis = redis  # noqa: SLF001 - of its own class
+        return other
+
     def _perform(self, step: Step) -> Any:  # noqa: PLR0911 - one for each kind of step
         match step:
             case Call():
@@ -78,6 +86,9 @@ class Servers:
                 return ask()
             case WatermarkWait():
                 return self._waits.wait(step)
+            case OneRun(steps):
+                with closing(self._redis.pinned()) as redis:
+                    return self._over(redis).run(steps)
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
@@ -117,6 +128,11 @@ class AsyncServers:
         await self._redis.aclose()
         await asyncio.to_thread(self._archive.close)
 
+    def _over(self, redis: "AsyncLines") -> Self:
+        other = copy(self)
+        other._redis = redis  # noqa: SLF001 - of its own class
+        return other
+
     async def _perform(self, step: Step) -> Any:  # noqa: PLR0911 - one for each kind of step
         match step:
             case Call():
@@ -133,6 +149,9 @@ class AsyncServers:
                 return await asyncio.to_thread(ask)
             case WatermarkWait():
                 return await self._waits.wait(step)
+            case OneRun(steps):
+                async with aclosing(await self._redis.pinned()) as redis:
+                    return await self._over(redis).run(steps)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
 

@@ -15,7 +15,7 @@ from checkpoint.events.event import AnyEvent, JobForked, JobRewound
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import Checkpoint, JobState
-from checkpoint.query.lookup import Status, look_up_past
+from checkpoint.query.lookup import Status, look_up_past, no_such_job
 from checkpoint.query.pipeline import Pipeline, declared
 
 from .core import Core
@@ -24,7 +24,6 @@ TRIES = 5
 """How often a job is looked at anew that went on between the look and the append."""
 
 FATES = {
-    Status.UNKNOWN: "never existed",
     Status.DELETED: "was deleted",
     Status.EXPIRED: "has expired",
 }
@@ -54,7 +53,6 @@ def rewind(
             kind="rewind",
             token=core.token,
             expected_version=state.version if version is None else version,
-            forgets=_keys(state, stages),
         )
         try:
             yield from core.append([request], None)
@@ -75,8 +73,7 @@ def fork(
     claims and idempotency keys stay its own. With `version`, the source must be at that one.
     JobNotLive; UnknownStage where `at` is not completed; VersionConflict where `new` lives already.
     """
-    check_name("job", new)
-    state, stages = yield from to_fork(core, job, at)
+    state, stages = yield from to_fork(core, job, at, new)
     if version not in (None, state.version):
         raise VersionConflict(f"Job {job!r} is at version {state.version}, not at {version}")
     origin = JobForked(
@@ -101,8 +98,10 @@ def to_rewind(
     return state, stages
 
 
-def to_fork(core: Core, job: str, at: str | None) -> Steps[tuple[JobState, list[str]]]:
+def to_fork(core: Core, job: str, at: str | None, new: str) -> Steps[tuple[JobState, list[str]]]:
     """Look at a job and say which of its stages a fork would begin with."""
+    if check_name("job", new) == job:
+        raise VersionConflict(f"Job {job!r} cannot be forked to itself: name another")
     state = yield from _live_state(core, job)
     return state, up_to(job, state, (yield from _order(core, state)), at)
 
@@ -158,6 +157,8 @@ def ttl_ms_of(state: JobState) -> int:
 
 def _live_state(core: Core, job: str) -> Steps[JobState]:
     answer = yield from core.answer(job, look=look_up_past)
+    if answer.status is Status.UNKNOWN:
+        raise no_such_job(job, has_archive=core.settings.postgres_url is not None)
     if answer.status is not Status.LIVE:
         raise JobNotLive(f"Job {job!r} has no live checkpoints: it {FATES[answer.status]}")
     return answer.state
@@ -169,12 +170,6 @@ def _order(core: Core, state: JobState) -> Steps[tuple[str, ...]]:
         return core.pipeline.stages
     known = yield from declared(core.settings.namespace)
     return known[state.pipeline].stages if state.pipeline in known else ()
-
-
-def _keys(state: JobState, stages: Sequence[str]) -> list[str]:
-    """Return the callers' keys under which some stages were saved."""
-    done = [state.checkpoints[stage] for stage in stages if stage in state.checkpoints]
-    return [event.key for event in map(_event, done) if event.key]
 
 
 def _event(checkpoint: Checkpoint) -> AnyEvent:

@@ -1,6 +1,7 @@
 """Waits for the watermark: all of a process' waiters for a partition share one blocking read."""
 
 import asyncio
+import os
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -41,9 +42,12 @@ class Waits:
         self._redis = redis
         self._longest = longest
         self._streams: defaultdict[str, _Shared] = defaultdict(_Shared)
+        self._pid = os.getpid()
 
     def wait(self, wanted: WatermarkWait) -> Mark | None:
         """Return the mark once it is at an entry or past it; None if the deadline comes first."""
+        if self._pid != os.getpid():  # after a fork, the parent's threads read for the parent
+            self._streams, self._pid = defaultdict(_Shared), os.getpid()
         shared = self._streams[wanted.stream]
         while True:
             with shared.changed:

@@ -2,15 +2,22 @@
 
 import importlib
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from faust import Worker
 
-from checkpoint.events.errors import ArchiveUnavailable, LogNotReady, LogUnavailable
+from checkpoint.events.errors import (
+    ArchiveUnavailable,
+    CheckpointError,
+    InvalidSettings,
+    LogNotReady,
+    LogUnavailable,
+)
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
 from checkpoint.events.tracing import observe_traces
@@ -38,6 +45,8 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
     Servers that are away are waited for. Raises InvalidSettings, PartitionCountMismatch,
     ArchiveNotConfigured, UnsupportedServer or SchemaTooNew at once: waiting would not help.
     """
+    if settings.web_port:
+        check_port(settings.web_host, settings.web_port)
     metrics = _metrics(kind, settings) if settings.web_port else None
     observers = [*([metrics.observe] if metrics else []), *observe_traces(kind)]
     app = importlib.import_module(f"checkpoint.{kind}.app").create_app(settings, told(observers))
@@ -54,6 +63,18 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
     worker = Worker(app, loglevel=loglevel, quiet=True)
     worker.spinner = None  # it hides the cursor, even of a file
     worker.execute_from_commandline()
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise InvalidSettings where a worker's web server cannot listen: Faust would not say why."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise InvalidSettings(
+            f"CHECKPOINT_WEB_PORT={port}: a worker cannot listen on {host}, port {port}: "
+            f"{error.strerror or error}. Give each worker its own port"
+        ) from error
 
 
 def _metrics(kind: str, settings: Settings) -> "Metrics | None":
@@ -98,9 +119,10 @@ def _keep_whole(settings: Settings) -> None:
     """Restore the log whenever Redis has lost something of it, for ever."""
     servers = Servers(settings)
     while True:
-        with suppress(LogUnavailable, ArchiveUnavailable):
-            try:
-                servers.run(keep_whole(settings.namespace, log.warning))
-            except LogNotReady as error:
-                log.warning("The log cannot be restored: %s", error)
+        try:
+            servers.run(keep_whole(settings.namespace, log.warning))
+        except (LogUnavailable, ArchiveUnavailable):
+            pass  # others say so, and it is tried again
+        except CheckpointError as error:
+            log.warning("The log cannot be restored: %s", error)
         time.sleep(WATCH_SECONDS)

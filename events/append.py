@@ -20,7 +20,7 @@ from .errors import (
     StaleClaim,
     VersionConflict,
 )
-from .event import AnyEvent
+from .event import AnyEvent, JobRewound, StageCompleted
 from .keys import PartitionKeys, partition_of
 from .script import Argument, Call, Script
 
@@ -60,8 +60,6 @@ class Request:
     incarnation: EntryId | None = None
     owner: str = ""
     lease_ms: int | None = None
-    forgets: Sequence[str] = ()
-    """The callers' keys of what a rewind undoes, so that a save under one of them counts anew."""
     call_key: str = field(default_factory=_made_up_key)
 
     @property
@@ -82,8 +80,19 @@ class Request:
             scope,
             self.owner,
             lease,
-            msgspec.json.encode(self.forgets) if self.forgets else "",
+            self._stage,
         ]
+
+    @property
+    def _stage(self) -> Argument:
+        """The stage whose key this is, or the stages whose keys it forgets."""
+        match self.event:
+            case StageCompleted(stage=stage, key=key) if key:
+                return stage
+            case JobRewound(stages=stages) if self.kind == "rewind":
+                return msgspec.json.encode(stages)
+            case _:
+                return ""
 
 
 class Batch(NamedTuple):
@@ -106,18 +115,28 @@ class Batch(NamedTuple):
                 arguments += request.arguments(retry=retry)
         return Call(APPEND.for_log(self.partition.namespace), keys, arguments)
 
-    def read(self, reply: Sequence[Any]) -> list[Appended]:
+    def read(self, reply: Sequence[Any]) -> "Answer":
         """Turn the script's reply into where each event stands, or raise what it refused."""
         if reply[0] != b"OK":
             jobs = list(dict.fromkeys(request.event.job for request in self.requests))
             raise refusal(jobs, *reply)
-        rows = zip(reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True)
-        return [
+        rows = zip(reply[2::4], reply[3::4], reply[4::4], reply[5::4], strict=True)
+        appended = [
             Appended(
                 request.event.job, EntryId.parse(name), version, EntryId.parse(born), bool(again)
             )
             for request, (name, version, born, again) in zip(self.requests, rows, strict=True)
         ]
+        return Answer(self.partition.partition, reply[1], appended)
+
+
+class Answer(NamedTuple):
+    """What the log answered to a batch."""
+
+    partition: int
+    fence_ms: int
+    """Since when Redis has lost nothing of the partition: ms since 1970, 0 for always."""
+    appended: list[Appended]
 
 
 def refusal(

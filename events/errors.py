@@ -93,7 +93,7 @@ class ArchiveUnavailable(CheckpointError):
 
 
 class ArchiveNotConfigured(ArchiveUnavailable):
-    """No Postgres is configured: set POSTGRES_URL or libpq's own variables."""
+    """No Postgres is configured: set POSTGRES_URL or libpq's own variables, or `checkpoint up`."""
 
 
 class SchemaTooNew(CheckpointError):

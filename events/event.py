@@ -10,6 +10,8 @@ from typing import Any
 from msgspec import Raw, Struct
 
 DAY_MS = 24 * 60 * 60 * 1000
+MESSAGE_CHARACTERS = 2000
+"""What a failure's message is cut to."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

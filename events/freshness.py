@@ -7,7 +7,11 @@ nobody appends to the log or reads a job. Nothing is spent on this while Redis r
 
 A log that does not end before the archive may still have lost its last second. So it is put on
 record where it goes on, and since when: what has an id in between was lost, and a snapshotter that
-still holds it is refused.
+still holds it is refused. The two are told apart by their ids, so the later one of Redis' and of
+Postgres' clock counts.
+
+A primary that was a replica meanwhile would keep its scripts: who keeps the log whole makes a
+replica forget them.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +24,7 @@ from .errors import ArchiveUnavailable, LogNotReady, ScriptUnknown
 from .keys import PartitionKeys, topic_meta
 from .script import Call, Script
 from .server import read_info
-from .steps import AskArchive, LoadScript, Steps, SyncedCall, command
+from .steps import AskArchive, LoadScript, OneRun, Steps, SyncedCall, command
 
 SET_FENCE = Script.load("checkpoint.events", "set_fence")
 
@@ -49,9 +53,15 @@ def on_fresh_log(place: Place, step: Call | SyncedCall) -> Steps[Any]:
     try:
         return (yield step)
     except ScriptUnknown:
-        yield from check_fresh(place)
-        yield LoadScript((step.call if isinstance(step, SyncedCall) else step).script)
+        script = (step.call if isinstance(step, SyncedCall) else step).script
+        yield OneRun(_open(place, script))
         return (yield step)
+
+
+def _open(place: Place, script: Script) -> Steps[None]:
+    """Load a script into the run of Redis that was made sure of, and into no later one."""
+    yield from check_fresh(place)
+    yield LoadScript(script)
 
 
 def check_fresh(place: Place) -> Steps[None]:
@@ -98,18 +108,20 @@ def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
         raise LogNotReady
     if known == run:
         return (yield from find_behind(place))
+    # The time comes first: what is appended in between must not seem to be lost. Both clocks are
+    # asked, for the Redis that gave the lost ids may have been another one.
+    fence_ms = max((yield AskArchive(lambda archive: archive.now_ms())), (yield from redis_ms()))
     ends = {}
     for number in set(range(place.partitions)) - set(restored):
-        # The time comes first: what is appended in between must not seem to be lost.
-        now_ms = yield from redis_ms()
-        ends[number] = (yield from last_id(PartitionKeys(place.namespace, number))), now_ms
-    if (yield AskArchive(lambda archive: archive.resume(ends))):
+        ends[number] = yield from last_id(PartitionKeys(place.namespace, number))
+    fences = yield AskArchive(lambda archive: archive.resume(run.decode(), ends, fence_ms))
+    if fences is None:
         return (yield from find_behind(place))
     crash_point("restart: on record")
-    for number, (_, now_ms) in ends.items():
-        fence = Call(SET_FENCE, [PartitionKeys(place.namespace, number).meta], [now_ms])
-        yield LoadScript(SET_FENCE)
-        if not (yield fence):
+    yield LoadScript(SET_FENCE)
+    for number, fence in fences.items():
+        keys = PartitionKeys(place.namespace, number)
+        if not (yield Call(SET_FENCE, [keys.meta, keys.log], [fence])):
             raise LogNotReady
     crash_point("restart: fenced")
     yield from command("HSET", meta, "run", run)
@@ -137,6 +149,12 @@ def find_behind(place: Place) -> Steps[list[Behind]]:
         if logged < archived:
             found.append(Behind(number, logged, archived))
     return found
+
+
+def last_entry(partition: PartitionKeys) -> Steps[EntryId]:
+    """Return the id of the last entry that is in a partition's log; ZERO where there is none."""
+    rows = yield from command("XREVRANGE", partition.log, "+", "-", "COUNT", 1)
+    return EntryId.parse(rows[0][0]) if rows else ZERO
 
 
 def last_id(partition: PartitionKeys) -> Steps[EntryId]:

@@ -4,8 +4,11 @@ All keys of a partition share one hash tag, `{namespace:partition}`, so that the
 whole on one node of a cluster and a script touches one slot.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
+
+import msgspec
 
 DEFAULT_NAMESPACE = "checkpoint"
 DEFAULT_PARTITIONS = 8
@@ -24,6 +27,15 @@ def topic_meta(namespace: str) -> str:
 def pipelines(namespace: str) -> str:
     """Hash: a pipeline's name -> its declared stages, a JSON list."""
     return f"{{{namespace}}}:pipelines"
+
+
+def read_pipelines(fields: Sequence[bytes]) -> dict[str, tuple[str, ...]]:
+    """Read what HGETALL says of `pipelines`."""
+    names, stages = fields[::2], fields[1::2]
+    return {
+        name.decode(): msgspec.json.decode(text, type=tuple[str, ...])
+        for name, text in zip(names, stages, strict=True)
+    }
 
 
 def members(namespace: str, group: str) -> str:

@@ -7,10 +7,11 @@ costs more than Redis itself takes for it, so its connections are used here dire
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import hiredis
 import redis
@@ -39,6 +40,7 @@ class Lines:
         with valid(url):
             self._pool = redis.ConnectionPool.from_url(url, **options(timeout))
         self._free: deque[Any] = deque()
+        self._is_pinned = False
         self._pid = os.getpid()
 
     def execute(self, *words: Argument) -> Any:
@@ -57,6 +59,21 @@ class Lines:
         """Make Redis know a script."""
         self.execute("SCRIPT", "LOAD", script.text)
 
+    def pinned(self) -> Self:
+        """Return a connection of its own, which is never made anew: what it talks to is one run.
+
+        LogUnavailable once it is lost.
+        """
+        other = copy(self)
+        other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
+        line = self._new()
+        try:
+            line.connect()
+        except BaseException as error:
+            raise translate(error) or error from error
+        other._free.append((line, monotonic()))  # noqa: SLF001 - as above
+        return other
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         with suppress(IndexError):
@@ -64,6 +81,8 @@ class Lines:
                 self._free.pop()[0].disconnect()
 
     def _take(self) -> Any:
+        if self._is_pinned:
+            return _only(self._free)[0]
         if self._pid != os.getpid():  # after a fork, the connections are the parent's
             self._free, self._pid = deque(), os.getpid()
         with suppress(IndexError):
@@ -71,6 +90,9 @@ class Lines:
             if monotonic() - used > SURE_SECONDS and not _is_quiet(line):
                 line.disconnect()
             return line
+        return self._new()
+
+    def _new(self) -> Any:
         # not the pool's own way, which counts connections up and never down
         return self._pool.connection_class(**self._pool.connection_kwargs)
 
@@ -99,6 +121,7 @@ class AsyncLines:
         with valid(url):
             self._pool = redis.asyncio.ConnectionPool.from_url(url, **options(timeout))
         self._free: deque[Any] = deque()
+        self._is_pinned = False
 
     async def execute(self, *words: Argument) -> Any:
         """Run one command."""
@@ -120,6 +143,19 @@ class AsyncLines:
             await self.load(call.script)
             return await self.run(call)
 
+    async def run_all_loaded(self, calls: Sequence[Call]) -> list[Any]:
+        """Call one script several times in one round trip, as `run_loaded` does."""
+
+        async def read(line: Any) -> list[Any]:
+            return [await line.read_response() for _ in calls]
+
+        packed = [_pack(_evalsha(call)) for call in calls]
+        try:
+            return await self._talk(packed, read)
+        except ScriptUnknown:
+            await self.load(calls[0].script)
+            return await self._talk(packed, read)
+
     async def run_synced(self, call: Call, timeout_ms: int) -> tuple[Any, int]:
         """Call a script, and wait on the same connection for its writes to be on disk."""
         return await self._talk(_synced(call, timeout_ms), _await_synced)
@@ -127,6 +163,18 @@ class AsyncLines:
     async def load(self, script: Script) -> None:
         """Make Redis know a script."""
         await self.execute("SCRIPT", "LOAD", script.text)
+
+    async def pinned(self) -> Self:
+        """Return a connection of its own, which is never made anew: see Lines.pinned."""
+        other = copy(self)
+        other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
+        line = self._new()
+        try:
+            await line.connect()
+        except BaseException as error:
+            raise translate(error) or error from error
+        other._free.append(line)  # noqa: SLF001 - as above
+        return other
 
     async def aclose(self) -> None:
         """Close the connections that are not in use."""
@@ -137,7 +185,10 @@ class AsyncLines:
         return self._pool.connection_class(**self._pool.connection_kwargs)
 
     async def _talk(self, packed: list[bytes], talk: Callable[[Any], Awaitable[T]]) -> T:
-        line = self._free.pop() if self._free else self._new()
+        if self._is_pinned:
+            line = _only(self._free)
+        else:
+            line = self._free.pop() if self._free else self._new()
         cancellations = _cancellations()
         try:
             if not line.is_connected:
@@ -156,6 +207,12 @@ class AsyncLines:
         self._free.append(line)
         _raise_if_cancelled_since(cancellations)
         return reply
+
+
+def _only(free: deque[Any]) -> Any:
+    if not free:
+        raise LogUnavailable("The connection to Redis was lost; what it was for must begin anew")
+    return free.pop()
 
 
 def _cancellations() -> int:

@@ -67,6 +67,16 @@ class WatermarkWait:
 
 
 @dataclass(frozen=True, slots=True)
+class OneRun:
+    """Steps whose commands all go to one run of Redis, over one connection that is not made anew.
+
+    The result is theirs. LogUnavailable is thrown into them once the connection is lost.
+    """
+
+    steps: "Steps[Any]"
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A wait of so many seconds."""
 
@@ -74,7 +84,15 @@ class Pause:
 
 
 Step: TypeAlias = (
-    Call | Command | SyncedCall | LoadScript | AskArchive | AskSpool | WatermarkWait | Pause
+    Call
+    | Command
+    | SyncedCall
+    | LoadScript
+    | AskArchive
+    | AskSpool
+    | WatermarkWait
+    | OneRun
+    | Pause
 )
 Steps: TypeAlias = Generator[Step, Any, T]
 

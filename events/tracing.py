@@ -1,8 +1,9 @@
 """Traces: OpenTelemetry's spans from the append to the archive, where the application traces.
 
-An application that traces has imported OpenTelemetry's API itself; where nobody has, nothing is
-imported and nothing is spent. The span of an append is named in the event, as a `traceparent`.
-What a worker writes belongs to many traces at once, so its spans are linked to theirs.
+An application that traces has imported OpenTelemetry's API itself, and said where spans go; where
+nobody has, nothing is imported and nothing is spent. The span of an append is named in the event,
+as a `traceparent`. What a worker writes belongs to many traces at once, so its spans are linked to
+theirs.
 """
 
 import sys
@@ -25,12 +26,12 @@ LINKS = 128
 
 def appending(requests: Sequence[Request]) -> AbstractContextManager[Sequence[Request]]:
     """Span an append: enter it for the requests as they are to be appended."""
-    return _append_span(requests) if API in sys.modules else nullcontext(requests)
+    return _append_span(requests) if _is_traced() else nullcontext(requests)
 
 
 def observe_traces(kind: str) -> list[Observe]:
     """Return what spans the writes of a worker of that kind: nothing where nobody traces."""
-    if API not in sys.modules:
+    if not _is_traced():
         return []
 
     def observe(work: Work) -> None:
@@ -40,6 +41,15 @@ def observe_traces(kind: str) -> list[Observe]:
             _write_span(SPANS[kind], work, list(traces)[:LINKS])
 
     return [observe]
+
+
+def _is_traced() -> bool:
+    """Say whether the application traces; other libraries may have imported the API in vain."""
+    if API not in sys.modules:
+        return False
+    from opentelemetry import trace  # noqa: PLC0415 - an extra, imported already
+
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 @contextmanager

@@ -32,13 +32,17 @@ def wait_for(partition: PartitionKeys, job: str, entry: EntryId, deadline: float
     """
     mark = yield WatermarkWait(partition.watermark, entry, deadline)
     if mark is None:
-        raise NotDurableYet(
-            f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in "
-            "time: see that a snapshotter runs, and wait again with "
-            "wait_until_durable(*error.saved)",
-            entry_id=str(entry),
-        )
+        raise not_durable_yet(job, entry)
     return bool(mark.fence_ms < entry.ms)
+
+
+def not_durable_yet(job: str, entry: EntryId) -> NotDurableYet:
+    """Say that the time to wait for the archive is over."""
+    return NotDurableYet(
+        f"Entry {entry} of job {job!r} is in the log, but the archive did not commit it in time: "
+        "see that a snapshotter runs, and wait again with wait_until_durable(*error.saved)",
+        entry_id=str(entry),
+    )
 
 
 def confirm(partition: PartitionKeys, job: str, entry: EntryId) -> Steps[None]:

@@ -9,7 +9,7 @@ import faust
 from checkpoint.events.consumer import Consumer
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import ArchiveNotConfigured, LogUnavailable
+from checkpoint.events.errors import ArchiveNotConfigured, ArchiveUnavailable, LogUnavailable
 from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place
@@ -22,6 +22,7 @@ from .snapshotter import Snapshotter
 
 GROUP = "snapshotter"
 TRIM_SECONDS = 10.0
+PIPELINES_SECONDS = 2.0
 
 
 class ArchivePositions:
@@ -66,10 +67,15 @@ def create_app(settings: Settings, observe: Observe = unobserved) -> faust.App:
             await snapshotter.trim(tp.partition for tp in app.consumer.assignment())
         crash_point("log: after the trim")
 
+    async def keep_pipelines() -> None:
+        with suppress(LogUnavailable, ArchiveUnavailable):  # the next time will do
+            await snapshotter.keep_pipelines()
+
     topic = app.topic(settings.namespace, value_serializer="raw")
     app.agent(topic, name=GROUP)(hand_in)
     app.task(snapshotter.run)
     app.timer(TRIM_SECONDS)(trim)
+    app.timer(PIPELINES_SECONDS)(keep_pipelines)
     return app
 
 

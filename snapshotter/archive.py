@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from math import ceil
 from typing import Any, TypeVar
 
 import psycopg
@@ -52,6 +53,7 @@ class Archive:
         self._conninfo = conninfo
         self._namespace = namespace
         self._timeout_ms = max(1, round(timeout * 1000))
+        self._connect_seconds = min(CONNECT_SECONDS, max(1, ceil(timeout)))
         self._lock = threading.RLock()
         self._connection: Connection | None = None
 
@@ -97,23 +99,26 @@ class Archive:
 
         return self.transact(read)
 
-    def resume(self, ends: Mapping[int, tuple[EntryId, int]]) -> list[int]:
-        """Put on record that a restarted Redis goes on with the log; nothing where it must not.
+    def resume(self, run: str, ends: Mapping[int, EntryId], fence_ms: int) -> dict[int, int] | None:
+        """Put on record that a run of Redis goes on with the log; None where it must not.
 
-        `ends` says for each partition which entry is its last, and a time of Redis (ms since
-        1970) before which that was found. Returns the partitions that end before the archive does.
+        `ends` says for each partition which id is its last. What comes after that has ids from
+        the fence on (ms since 1970): the fence of each partition is returned, which is an
+        earlier one if this run is on record. It must not go on where it ends before the archive.
         """
 
-        def resumed(connection: Connection) -> list[int]:
+        def resumed(connection: Connection) -> dict[int, int] | None:
             standing = storing.lock(connection, list(ends))
-            behind = [
-                number for number, (last, _) in ends.items() if last < standing[number].position
-            ]
-            if not behind:
-                for number, (last, now_ms) in ends.items():
-                    values = [number, *last, *last, 0, now_ms]
-                    connection.execute(query("record_restoration"), values)
-            return behind
+            if ends.keys() - standing.keys():
+                raise ArchiveUnavailable("The archive has lost its positions: restore a backup")
+            if any(last < standing[number].position for number, last in ends.items()):
+                return None
+            known = connection.execute(query("fences_of_run"), [run, list(ends)])
+            fences = {partition: int(fence) for partition, fence in known}
+            for number in ends.keys() - fences.keys():
+                values = [number, *ends[number], *ends[number], 0, fence_ms, run]
+                connection.execute(query("record_restoration"), values)
+            return dict.fromkeys(ends, fence_ms) | fences
 
         return self.transact(resumed)
 
@@ -239,7 +244,7 @@ class Archive:
     def _connect(self) -> Connection:
         try:
             connection = psycopg.connect(
-                self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, **PATIENCE
+                self._conninfo, autocommit=True, connect_timeout=self._connect_seconds, **PATIENCE
             )
         except psycopg.ProgrammingError:
             # libpq's own words may repeat a part of the password

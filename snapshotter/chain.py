@@ -7,9 +7,13 @@ the first one follows on the SHA-256 of the log's id and the partition. Whoever 
 archive can compute all that anew.
 
 What this proves: a row that was edited, removed, inserted or moved without the links after it
-being computed anew is found. What it cannot: who may write every row may compute the links anew
-from there on, and cut off the end. Only a digest that somebody else keeps finds that. And nothing
-proves anything of what never was archived.
+being computed anew is found, if its place is not taken by a discarded dead letter. Of such a one
+only the leaf is left, which proves that an entry was there, and neither what it was nor that it was
+no event: `verify` lists them all.
+
+What it cannot: who may write every row may compute the links anew from there on, and cut off the
+end. Only a digest that somebody else keeps finds that, and that more entries of its time are
+discarded than were then. And nothing proves anything of what never was archived.
 """
 
 from collections.abc import Iterable

@@ -45,6 +45,8 @@ class ChainAudit:
         self.head = start
         self.last: EntryId | None = None
         """The last row that was taken."""
+        self.discarded = 0
+        """Rows so far of which only the leaf is left: the chain proves no more of them."""
         self.notes: list[str] = []
         """What is no difference, but should be known."""
         self._partition = partition
@@ -57,6 +59,7 @@ class ChainAudit:
         """Take the next rows of the partition; yield what does not fit."""
         for row in rows:
             leaf = row.leaf(self._partition)
+            self.discarded += row.discarded is not None
             if row.chain is None:
                 self._pass_over(row, leaf)
             else:

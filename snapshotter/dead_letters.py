@@ -42,6 +42,12 @@ def find(archive: Archive, only: tuple[int, EntryId] | None = None) -> list[Buri
     return archive.transact(read)
 
 
+def discarded(connection: Connection) -> list[tuple[int, EntryId]]:
+    """Say which entries were discarded: partition and id, in the order of the log."""
+    rows = connection.execute(query("discarded_letters"))
+    return [(number, EntryId(int(ms), int(seq))) for number, ms, seq in rows]
+
+
 def retry(archive: Archive, buried: Burial) -> None:
     """Make an event of a dead letter after all, in its own place.
 

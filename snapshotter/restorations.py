@@ -35,14 +35,27 @@ class Restoration(NamedTuple):
     """When, by Postgres' clock; None until it is on record."""
 
 
-def begin(
-    partition: int, logged: EntryId, after: EntryId, fence: EntryId, archive: Archive
-) -> tuple[Restoration, list[str]]:
+class Loss(NamedTuple):
+    """What Redis has lost of a partition, as it is found."""
+
+    partition: int
+    logged: EntryId
+    """Where Redis' log ends."""
+    after: EntryId
+    """What the views have at least."""
+    fence: EntryId
+    """Greater than all that may be lost, by the clocks of both servers."""
+    run: str
+    """Names the run of Redis that goes on."""
+
+
+def begin(lost: Loss, archive: Archive) -> tuple[Restoration, list[str]]:
     """Put a partition's position at the fence, on record; return what is to be restored.
 
-    That is the live jobs with events after an entry id. Nothing that lies before the fence is
+    That is the live jobs with events that the views lack. Nothing that lies before the fence is
     stored from now on, whoever still has it.
     """
+    partition, logged, after, fence, run = lost
     values = {
         "partition": partition,
         "ms": after.ms,
@@ -56,16 +69,16 @@ def begin(
         archived = EntryId(int(ms), int(seq))
         jobs = [job for (job,) in connection.execute(query("jobs_after"), values)]
         restored = Restoration(partition, logged, archived, len(jobs), fence.ms)
-        _record(connection, restored)
+        _record(connection, restored, run)
         connection.execute(query("move_position"), [*max(archived, fence), partition])
         return restored, jobs
 
     return archive.transact(begun)
 
 
-def _record(connection: Connection, restored: Restoration) -> None:
+def _record(connection: Connection, restored: Restoration, run: str) -> None:
     partition, logged, archived, jobs, resumed_ms, _ = restored
-    values = [partition, *logged, *archived, jobs, resumed_ms]
+    values = [partition, *logged, *archived, jobs, resumed_ms, run]
     connection.execute(query("record_restoration"), values)
 
 

@@ -35,7 +35,9 @@ class Row(NamedTuple):
 
     def leaf(self, partition: int) -> bytes:
         """Hash what the row says of its entry."""
-        return self.discarded or chain.leaf(partition, self.id, self.fields)
+        if self.discarded is not None:
+            return self.discarded
+        return chain.leaf(partition, self.id, self.fields)
 
 
 def read_rows(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from checkpoint.events import watermark
@@ -10,13 +10,14 @@ from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import decode_all
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
-from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.keys import PartitionKeys, pipelines, read_pipelines
 from checkpoint.events.lines import AsyncLines
 from checkpoint.events.outage import Outage
 from checkpoint.events.slices import Slice
 from checkpoint.events.work import Observe, Stopwatch, unobserved
 
 from .archive import Archive
+from .pipelines import keep
 from .storing import Chapter
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,13 @@ class Snapshotter:
         self._margin_ms = margin_ms
         self._observe = observe
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=64)
+        self._pipelines: dict[str, tuple[str, ...]] = {}
 
     async def position(self, partition: int) -> EntryId:
         """Return the last entry id that the archive has of a partition, and publish it."""
         positions = await self._patiently(lambda: asyncio.to_thread(self._archive.positions))
         position = positions[partition]
-        await self._publish(partition, position)
+        await self._publish({partition: position})
         return position
 
     async def put(self, part: Slice, settle: Callable[[bool], None]) -> None:
@@ -88,14 +90,20 @@ class Snapshotter:
             ]
         )
 
+    async def keep_pipelines(self) -> None:
+        """Copy to the archive what managers have declared, if it is not what is known there."""
+        found = read_pipelines(await self._redis.execute("HGETALL", pipelines(self._namespace)))
+        if found != self._pipelines:
+            await asyncio.to_thread(keep, found, self._archive)
+            self._pipelines = found
+
     async def _store(self, batch: list[_Pending]) -> None:
         chapters = [_chapter(pending.part) for pending in batch]
         positions = await self._patiently(lambda: self._commit(chapters))
         crash_point("archive: after the commit")
         for part, settle in batch:
             settle(positions[part.partition] >= part.last)
-        for partition in {chapter.partition for chapter in chapters}:
-            await self._publish(partition, positions[partition])
+        await self._publish(positions)
         crash_point("archive: after the watermark")
 
     async def _commit(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
@@ -105,10 +113,14 @@ class Snapshotter:
         self._observe(watch.stop([chapter.entries for chapter in chapters], dead))
         return positions
 
-    async def _publish(self, partition: int, position: EntryId) -> None:
-        if position.ms:
-            publish = watermark.publish(self._keys(partition), position)
-            await self._patiently(lambda: self._redis.run_loaded(publish))
+    async def _publish(self, positions: Mapping[int, EntryId]) -> None:
+        publish = [
+            watermark.publish(self._keys(partition), position)
+            for partition, position in positions.items()
+            if position.ms
+        ]
+        if publish:
+            await self._patiently(lambda: self._redis.run_all_loaded(publish))
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask a server again and again while it is away: the log waits."""

@@ -46,6 +46,8 @@ class Standing(NamedTuple):
     """The end of its chain."""
     chained: EntryId
     """The entry that the head is of, before the position if an earlier release stored since."""
+    losses: Sequence[tuple[EntryId, EntryId]] = ()
+    """Entries between two such ids were lost by Redis; of those after the position only."""
 
 
 Placed: TypeAlias = tuple[int, Entry, int, bytes]
@@ -70,8 +72,7 @@ def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict
     partitions = list({chapter.partition for chapter in chapters})
     standing = lock(connection, partitions)
     positions = {partition: one.position for partition, one in standing.items()}
-    lost = connection.execute(query("losses"), [partitions]).fetchall()
-    kept = [chapter for chapter in chapters if not _was_lost(chapter, lost)] if lost else chapters
+    kept = [one for one in chapters if not _was_lost(one, standing[one.partition].losses)]
     new = list(_new_in(kept, positions))
     heads = {part.partition: _caught_up(connection, part.partition, standing) for part in new}
     crash_point("archive: before the rows")
@@ -79,9 +80,15 @@ def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict
     refused = add(connection, _placed(new, heads, dead)) if new else []
     for one in (*dead, *refused):
         _bury(connection, one)
-    for partition, head in heads.items():
-        end = positions[partition]
-        values = {"partition": partition, "ms": end.ms, "seq": end.seq, **head._asdict()}
+    if heads:
+        ends = [positions[partition] for partition in heads]
+        values = {
+            "partition": list(heads),
+            "ms": [end.ms for end in ends],
+            "seq": [end.seq for end in ends],
+            "number": [head.number for head in heads.values()],
+            "chain": [head.chain for head in heads.values()],
+        }
         connection.execute(query("extend_chain"), values)
     crash_point("archive: before the commit")
     return positions
@@ -99,8 +106,12 @@ def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
             EntryId(int(ms), int(seq)),
             Head(number, link) if link else genesis(log, partition),
             EntryId(int(chained_ms), int(chained_seq)),
+            [
+                (EntryId(int(after_ms), int(after_seq)), EntryId(int(before_ms), 0))
+                for after_ms, after_seq, before_ms in losses
+            ],
         )
-        for partition, ms, seq, log, number, link, chained_ms, chained_seq in rows
+        for partition, ms, seq, log, number, link, chained_ms, chained_seq, losses in rows
     }
 
 
@@ -119,19 +130,15 @@ def _new_in(chapters: Iterable[Chapter], positions: dict[int, EntryId]) -> Itera
             positions[partition] = end
 
 
-def _was_lost(chapter: Chapter, losses: Iterable[tuple[Any, ...]]) -> bool:
+def _was_lost(chapter: Chapter, losses: Iterable[tuple[EntryId, EntryId]]) -> bool:
     """Say whether a chapter has entries that Redis lost: read before, and to be read anew."""
-    ids = [one.id for one in chapter.entries] + [one.id for one in chapter.dead]
-    return any(
-        partition == chapter.partition and EntryId(int(ms), int(seq)) < one < EntryId(int(until), 0)
-        for partition, ms, seq, until in losses
-        for one in ids
-    )
+    ids = [one.id for one in chapter.entries] + [one.id for one in chapter.dead] if losses else []
+    return any(after < one < before for after, before in losses for one in ids)
 
 
 def _caught_up(connection: Connection, partition: int, standing: dict[int, Standing]) -> Head:
     """Chain over the rows of a release that knew of no chain, and return the head."""
-    position, head, after = standing[partition]
+    position, head, after, _ = standing[partition]
     while after < position and (
         rows := read_rows(connection, partition, after, position, ROWS_AT_ONCE)
     ):

@@ -62,7 +62,7 @@ class RealLog:
         return [
             one
             for batch in batches(requests, self.settings.namespace, self.log.partitions)
-            for one in batch.read(self.call(batch.call(retry=retry)))
+            for one in batch.read(self.call(batch.call(retry=retry))).appended
         ]
 
     def call(self, call: Call) -> Any:

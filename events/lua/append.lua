@@ -1,4 +1,4 @@
--- append(jobs of one partition) -> {"OK", per event: id, version, incarnation, repeated}
+-- append(jobs of one partition) -> {"OK", fence, per event: id, version, incarnation, repeated}
 --                                | {"LOGNOTREADY"}
 --                                | {"JOBCLAIMED", job number, owner, lease left in ms}
 --                                | {"STALECLAIM", job number, token that holds now or ""}
@@ -7,14 +7,17 @@
 --
 -- All of the jobs are checked before anything is written, so a call appends everything or nothing.
 --
--- KEYS[1]  meta      hash    there is a log only where this exists
+-- KEYS[1]  meta      hash    there is a log only where it has an id; fence: ms since when Redis has
+--                           lost nothing
 -- KEYS[2]  log       stream  XADD: event, version, incarnation
 -- then for each job:
 --   +1     head      hash    incarnation version expires ended keyed token owner lease retried, and the
 --                            index: version -> "entry-id request-key"; the projector drops of it
 --                            what it applied
 --   +2     view      hash    only its time to live is touched: a job expires as a whole
---   +3     requests  hash    the caller's own idempotency key -> "entry-id version incarnation"
+--   +3     requests  hash    the caller's own idempotency key -> "entry-id version incarnation
+--                            stage": the stage is the rest, it may hold spaces; and a made-up key
+--                            of scope job -> the same without a stage
 --
 -- ARGV: for each job:
 --   token         of the caller's claim, or ""
@@ -31,14 +34,16 @@
 --                 only if scope is retry, or if such a one came before
 --     owner       of a claim, or ""
 --     lease       of a claim in ms, or ""
---     forgets     of a rewind the JSON list of callers' keys to forget, or ""
+--     stage       of a save under the caller's own key its stage, of a rewind the JSON list of the
+--                 stages whose keys it forgets, or ""
 
 -- a request that is sent again follows the first one closely
 local LOOKS_BACK = 64
 
 local call = redis.call
 local log = KEYS[2]
-if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
+local meta = call('HMGET', KEYS[1], 'id', 'fence')
+if not meta[1] then return {'LOGNOTREADY'} end
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -99,7 +104,7 @@ for k = 3, #KEYS, 3 do
   if refused then return refused end
 end
 
-local reply, size = {'OK'}, 1
+local reply, size = {'OK', tonumber(meta[2] or 0)}, 2
 local function answer(id, version, incarnation, again)
   reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = id, version, incarnation, again
   size = size + 4
@@ -111,7 +116,20 @@ local function end_life(job)
   job.lives, job.incarnation, job.version, job.keyed = false, '', 0, nil
 end
 
-local function append(job, kind, event, ttl, key, scope, owner, lease, forgets)
+-- A key without a stage is kept, be it a made-up one, whose call must be known when it is sent again,
+-- or of before the values named stages: whoever is told "repeated" for nothing can save under another
+-- key, but nobody can undo a save of a stage that was not rewound and is done twice.
+local function forget(job, stages)
+  local again = {}
+  for _, stage in ipairs(stages) do again[stage] = true end
+  local known = call('HGETALL', job.requests)
+  for n = 1, #known, 2 do
+    local stage = string.match(known[n + 1], '^%S+ %d+ %S+ (.+)$')
+    if stage and again[stage] then call('HDEL', job.requests, known[n]) end
+  end
+end
+
+local function append(job, kind, event, ttl, key, scope, owner, lease, stage)
   if not job.lives then
     call('DEL', job.head, job.requests)
     job.lives = true
@@ -124,7 +142,8 @@ local function append(job, kind, event, ttl, key, scope, owner, lease, forgets)
   call('HSET', job.head, 'incarnation', job.incarnation, 'version', version, 'expires', job.expires,
     version, scope == 'job' and id or id .. ' ' .. key)
   if scope == 'job' then
-    call('HSET', job.requests, key, id .. ' ' .. version .. ' ' .. job.incarnation)
+    local known = id .. ' ' .. version .. ' ' .. job.incarnation
+    call('HSET', job.requests, key, stage == '' and known or known .. ' ' .. stage)
     call('HSET', job.head, 'keyed', 1)
     job.keyed = true
   end
@@ -137,8 +156,8 @@ local function append(job, kind, event, ttl, key, scope, owner, lease, forgets)
     call('HDEL', job.head, 'token', 'owner', 'lease')
   elseif kind == 'delete' then
     end_life(job)
-  elseif forgets ~= '' then
-    for _, known in ipairs(cjson.decode(forgets)) do call('HDEL', job.requests, known) end
+  elseif kind == 'rewind' then
+    forget(job, cjson.decode(stage))
   end
 end
 
@@ -148,7 +167,7 @@ for _, job in ipairs(jobs) do
     -- the same key may come twice in one call
     local known = e.answer or ARGV[a + 5] == 'job' and repeated(job, ARGV[a + 4], 'job')
     if known then
-      local id, version, incarnation = string.match(known, '^(%S+) (%d+) (%S+)$')
+      local id, version, incarnation = string.match(known, '^(%S+) (%d+) (%S+)')
       answer(id, tonumber(version), incarnation, 1)
     else
       append(job, ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7], ARGV[a + 8])

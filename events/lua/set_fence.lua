@@ -1,8 +1,20 @@
--- set_fence(now) -> 1 | 0 if there is no log
+-- set_fence(fence) -> 1 | 0 if there is no log
 --
--- KEYS[1]  meta  hash  fence: ms since when Redis has lost nothing
--- ARGV[1]  now   ms since 1970
+-- Lets a partition go on after a restart: no entry gets an id from before the fence any more,
+-- whatever the clock says.
+--
+-- KEYS[1]  meta   hash    fence: ms since when Redis has lost nothing
+-- KEYS[2]  log    stream
+-- ARGV[1]  fence  ms since 1970
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], 'fence', ARGV[1])
+if tonumber(redis.call('HGET', KEYS[1], 'fence') or 0) < tonumber(ARGV[1]) then
+  redis.call('HSET', KEYS[1], 'fence', ARGV[1])
+end
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('XGROUP', 'CREATE', KEYS[2], 'fence', '0-0', 'MKSTREAM')
+  redis.call('XGROUP', 'DESTROY', KEYS[2], 'fence')
+end
+-- refuses an id that is behind, which is as well
+redis.pcall('XSETID', KEYS[2], ARGV[1] .. '-0')
 return 1

@@ -20,6 +20,7 @@ BEGIN
     END LOOP;
     GRANT INSERT ON event, dead_letter, log, position, restoration TO checkpoint_writer;
     GRANT UPDATE ON position TO checkpoint_writer;
+    GRANT INSERT, UPDATE ON pipeline TO checkpoint_writer;
     GRANT UPDATE, DELETE ON dead_letter TO checkpoint_writer;
 END
 $$;

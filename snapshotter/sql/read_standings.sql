@@ -1,3 +1,3 @@
-SELECT partition, ms, seq, log.id, number, chain, chained_ms, chained_seq
+SELECT partition, ms, seq, log.id, number, chain, chained_ms, chained_seq, ARRAY[]::numeric[]
 FROM position, log
 ORDER BY partition

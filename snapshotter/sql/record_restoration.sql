@@ -1,2 +1,2 @@
-INSERT INTO restoration (partition, logged_ms, logged_seq, ms, seq, jobs, resumed_ms)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO restoration (partition, logged_ms, logged_seq, ms, seq, jobs, resumed_ms, run)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)

@@ -73,8 +73,8 @@ def _at_rest(world: World, tap: Tap) -> bool:
             )
         }
         for partition in range(tap.partitions):
-            info: Any = client.xinfo_stream(tap.log(partition))
-            last = entry_id(info["last-generated-id"].decode())
+            rows: Any = client.xrevrange(tap.log(partition), count=1)
+            last = entry_id(rows[0][0].decode()) if rows else (0, 0)
             viewed: Any = client.get(f"{{{NAMESPACE}:{partition}}}:position")
             if archived[partition] < last or entry_id((viewed or b"0-0").decode()) < last:
                 return False

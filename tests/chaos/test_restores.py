@@ -1,6 +1,7 @@
 """Restores beside what else goes on: another restore, waiters, workers with old slices."""
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,8 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import EventLost, LogNotReady
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.steps import Steps
-from checkpoint.restore import restore
+from checkpoint.events.watermark import publish
+from checkpoint.restore import restore, restoring
 from checkpoint.servers import Servers
 from checkpoint.snapshotter import restorations
 
@@ -55,7 +57,7 @@ def test_a_slow_restore_undoes_nothing_of_what_came_after_a_fast_one(
     log.store()
     remove_namespace(log.settings.redis_url, log.settings.namespace)
 
-    slow, fast = (Stepper(log, restore(log.settings.namespace, print)) for _ in range(2))
+    slow, fast = (Stepper(log, restoring(log.settings.namespace, print)) for _ in range(2))
     for _ in range(steps):
         slow.step()
     fast.finish()
@@ -167,3 +169,26 @@ def test_an_emptied_redis_of_which_nothing_is_archived_is_no_log(archived_log: R
         with pytest.raises(LogNotReady):
             manager.get_resume_point("job")
         assert not archived_log.client.exists(archived_log.partition(0).meta)
+
+
+def test_a_watermark_of_a_closed_partition_does_not_vouch_for_what_was_lost(
+    archived_log: RealLog,
+) -> None:
+    """A snapshotter that looks up its position meanwhile finds the one that the restore set."""
+    log = archived_log
+    with CheckpointManager(replace(log.settings, timeout=1.0)) as manager:
+        manager.save("job", "a", {})
+        log.store()
+        lost = manager.save("job", "b", {})
+        remove_namespace(log.settings.redis_url, log.settings.namespace)
+        partition = log.partition_of("job")
+        archive = log.archive()
+        stepper = Stepper(log, restoring(log.settings.namespace, print))
+        before = archive.positions()[partition.partition]
+        while archive.positions()[partition.partition] == before:
+            assert stepper.step()
+        log.call(publish(partition, archive.positions()[partition.partition]))
+        stepper.finish()
+        archive.close()
+        with pytest.raises(EventLost):
+            manager.wait_until_durable(lost)

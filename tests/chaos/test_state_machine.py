@@ -58,19 +58,30 @@ class Job:
     stages: dict[str, Any] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     keys: dict[str, Appended] = field(default_factory=dict)
-    key_of: dict[str, str] = field(default_factory=dict)
-    """The key under which a stage's latest checkpoint was saved."""
+    stage_of: dict[str, str] = field(default_factory=dict)
+    """The stage that was saved under a key."""
     version: int = 0
     expires_ms: int = 0
     """0: never existed."""
     deleted: bool = False
 
-    def complete(self, stage: str, data: Any, key: str = "") -> None:
+    def complete(self, stage: str, data: Any) -> None:
         """Take note of a checkpoint."""
         self.stages[stage] = data
-        self.key_of.pop(stage, None)
-        if key:
-            self.key_of[stage] = key
+
+    def remember(self, key: str, stage: str, saved: Appended) -> None:
+        """Take note of the key under which a stage was saved."""
+        assert key not in self.keys
+        self.keys[key] = saved
+        self.stage_of[key] = stage
+
+    def forget(self, again: list[str]) -> None:
+        """Forget all that is known of stages that are to be done again."""
+        for stage in again:
+            self.stages.pop(stage, None)
+            self.failures.pop(stage, None)
+        for key in [one for one, stage in self.stage_of.items() if stage in again]:
+            del self.keys[key], self.stage_of[key]
 
     def tried_from(self, stage: str) -> list[str]:
         """Return a stage and those after it, as far as they were completed or failed."""
@@ -159,9 +170,8 @@ class Walk(RuleBasedStateMachine):
             assert saved == known._replace(repeated=True) if known else None
             return
         model = self.appended(job, saved)
-        assert key not in model.keys
-        model.keys[key] = saved
-        model.complete(stage, data, key)
+        model.remember(key, stage, saved)
+        model.complete(stage, data)
 
     @rule(job=st.sampled_from(LONG), stage=stages, off=st.sampled_from([0, 0, 1, -1]))
     def save_expecting_a_version(self, job: str, stage: str, off: int) -> None:
@@ -216,7 +226,8 @@ class Walk(RuleBasedStateMachine):
             return
         assert self.long.rewind(job, stage) == again
         if again:
-            self.rewound(model, again)
+            model.version += 1
+            model.forget(again)
 
     @precondition(lambda self: self.claims)
     @rule(which=st.integers(0), stage=stages)
@@ -225,22 +236,16 @@ class Walk(RuleBasedStateMachine):
         again = self.model[job].tried_from(stage)
         assert self.claims[job].rewind(stage) == again
         if again:
-            self.rewound(self.model[job], again)
-
-    def rewound(self, model: Job, again: list[str]) -> None:
-        """Take note that stages are to be done again."""
-        model.version += 1
-        for stage in again:
-            model.stages.pop(stage, None)
-            model.failures.pop(stage, None)
-            if key := model.key_of.pop(stage, None):
-                del model.keys[key]
+            self.model[job].version += 1
+            self.model[job].forget(again)
 
     @rule(job=st.sampled_from(LONG), new=st.sampled_from(LONG))
     def fork(self, job: str, new: str) -> None:
         source, other = self.model[job], self.model[new]
         refusal: type[CheckpointError] | None = None
-        if not source.lives(self.now_ms()):
+        if job == new:
+            refusal = VersionConflict
+        elif not source.lives(self.now_ms()):
             refusal = JobNotLive
         elif self.refused(new):
             refusal = JobClaimed

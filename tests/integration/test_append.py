@@ -2,6 +2,7 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -24,14 +25,25 @@ from checkpoint.events.errors import (
     VersionConflict,
 )
 from checkpoint.events.event import JobClaimed as Claimed
-from checkpoint.events.event import JobDeleted, JobReleased, StageCompleted
+from checkpoint.events.event import JobDeleted, JobReleased, JobRewound, StageCompleted
 from checkpoint.events.settings import Settings
 
 MINUTE_MS = 60_000
 
 
 def done(job: str, stage: str = "cut", ttl_ms: int = MINUTE_MS, **more: Any) -> Request:
-    return Request(StageCompleted(job=job, stage=stage, ttl_ms=ttl_ms), **more)
+    key = more.get("key", "")
+    return Request(StageCompleted(job=job, stage=stage, ttl_ms=ttl_ms, key=key), **more)
+
+
+def rewind(job: str, *stages: str) -> Request:
+    event = JobRewound(job=job, stage=stages[0], stages=stages, ttl_ms=MINUTE_MS)
+    return Request(event, kind="rewind")
+
+
+def known_keys(log: RealLog, job: str) -> set[str]:
+    """Return the keys that the log remembers of a job."""
+    return {key.decode() for key in log.client.hkeys(log.keys(job).requests)}
 
 
 def deletion(job: str) -> Request:
@@ -205,6 +217,53 @@ def test_a_key_of_an_expired_life_does_not_stop_the_new_one(log: RealLog) -> Non
     anew = one(log.append(done("j", key="k")))
     assert (anew.repeated, anew.version) == (False, 1)
     assert anew.incarnation != old.incarnation
+
+
+def test_a_rewind_forgets_every_key_of_its_stages_and_no_other(log: RealLog) -> None:
+    log.append(done("j", "cut", key="a"), done("j", "cut", key="b"))
+    log.append(done("j", "mix", key="c"), done("j", "export", key="d"), done("i", "cut", key="e"))
+    log.append(rewind("j", "cut", "export"))
+    assert known_keys(log, "j") == {"c"}
+    assert known_keys(log, "i") == {"e"}
+    again = log.append(*(done("j", "cut", key=key) for key in "abcd"))
+    assert [one.repeated for one in again] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "stage", ["mix of film", " mix", 'm"i\\x', "ünïcode/🎬", "1-0 1 1-0", "%S+"]
+)
+def test_a_stage_may_have_any_name_and_its_keys_are_forgotten(log: RealLog, stage: str) -> None:
+    first, other = log.append(done("j", stage, key="k"), done("j", f"{stage} mix", key="other"))
+    assert one(log.append(done("j", stage, key="k"))) == first._replace(repeated=True)
+    log.append(rewind("j", stage))
+    assert one(log.append(done("j", stage, key="k"))).version == 4
+    assert one(log.append(done("j", key="other"))) == other._replace(repeated=True)
+
+
+def test_a_rewind_keeps_the_keys_of_which_no_stage_is_known(log: RealLog) -> None:
+    made_up = Request(StageCompleted(job="j", stage="cut", ttl_ms=MINUTE_MS), key="made up")
+    first, second = log.append(made_up, done("j", "mix", key="old"))
+    log.client.hset(log.keys("j").requests, "old", f"{second.id} 2 {second.incarnation}")
+    log.append(rewind("j", "cut", "mix"))
+    again = log.append(made_up, done("j", "mix", key="old"))
+    assert again == [first._replace(repeated=True), second._replace(repeated=True)]
+
+
+def test_a_rewind_that_is_part_of_a_fork_forgets_nothing(log: RealLog) -> None:
+    log.append(done("j", key="k"))
+    copied = replace(rewind("j", "cut"), kind="fork", key="made up")
+    log.append(copied)
+    log.append(rewind("j", "mix", '["cut"]'))  # a name like the list that a rewind hands in
+    assert known_keys(log, "j") == {"k", "made up"}
+    assert one(log.append(copied)).repeated
+
+
+def test_a_refused_rewind_forgets_nothing(log: RealLog) -> None:
+    log.append(done("j", key="k"))
+    log.append(claim("j"))
+    with pytest.raises(JobClaimed):
+        log.append(rewind("j", "cut"))
+    assert known_keys(log, "j") == {"k"}
 
 
 def test_a_lost_reply_is_found_again_by_the_retry(log: RealLog) -> None:

@@ -12,7 +12,8 @@ from processes import environ, eventually, worker
 from checkpoint import CheckpointManager, LogNotReady, Settings, StaleClaim
 from checkpoint.embedded import Valkey
 from checkpoint.events.errors import LogUnavailable
-from checkpoint.restore import keep_whole, restore
+from checkpoint.query.pipeline import archived_pipelines, declared
+from checkpoint.restore import keep_whole, restore, restoring
 from checkpoint.servers import Servers
 
 STAGES = [f"stage-{number}" for number in range(8)]
@@ -176,7 +177,7 @@ def test_a_restore_that_was_interrupted_anywhere_is_finished_by_the_next(
 
 def run_some(runner: Servers, namespace: str, steps: int) -> bool:
     """Carry out so many steps of a restore and abandon it there."""
-    left = restore(namespace, quiet)
+    left = restoring(namespace, quiet)
 
     def some() -> Iterator[object]:
         answer: object = None
@@ -212,3 +213,19 @@ def test_nor_is_it_replaced_under_a_claim(valkey: Valkey, namespace: str) -> Non
                 with pytest.raises(LogNotReady):
                     job.save("two", {})
             assert client.keys() == []
+
+
+def test_the_archive_keeps_the_pipelines_and_gives_them_back(
+    valkey: Valkey, settings: Settings, runner: Servers
+) -> None:
+    with (
+        CheckpointManager(settings, pipeline=["a", "b"]) as manager,
+        worker("snapshotter", environ(settings)),
+    ):
+        manager.save("job", "a", {}, ack="durable")
+        (name,) = runner.run(declared(settings.namespace))
+        eventually(lambda: runner.run(archived_pipelines()), wanted=lambda known: name in known)
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    runner.run(restore(settings.namespace, quiet))
+    assert runner.run(declared(settings.namespace))[name].stages == ("a", "b")

@@ -87,7 +87,7 @@ def test_an_archive_of_the_first_release_gets_a_chain_over_all_its_rows(
     first, second = log_of([Act("complete", "j", "cut", 1), Act("complete", "j", "mix", 2)]).entries
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         schema.enter(connection, namespace)
-        for name in ("create_schema", "migrations/0001_archive", "grants"):
+        for name in ("create_schema", "migrations/0001_archive"):
             connection.execute(schema.query(name))
         connection.execute("INSERT INTO migration (version, name) VALUES (1, '0001_archive')")
         connection.execute("INSERT INTO log (id, partitions) VALUES ('log-1', 1)")

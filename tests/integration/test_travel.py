@@ -113,16 +113,90 @@ def test_a_stage_is_done_again_under_the_same_key(manager: CheckpointManager, lo
     assert resume(manager)["stage_data"] == {"cut": 1, "mix": 2}
 
 
-def test_a_rewind_forgets_keys_even_if_redis_is_lost_after_it(archived_log: RealLog) -> None:
+def test_a_stage_that_was_saved_under_several_keys_is_done_again_under_each(
+    manager: CheckpointManager,
+) -> None:
+    for key in ("first", "second"):
+        manager.save("job", "cut", key, key=key)
+    manager.rewind("job", "cut")
+    assert not manager.save("job", "cut", "again", key="first").repeated
+    assert manager.load("job", "cut") == "again"
+    assert not manager.save("job", "cut", "once more", key="second").repeated
+    assert manager.save("job", "cut", "too often", key="first").repeated
+    assert manager.load("job", "cut") == "once more"
+
+
+def test_a_rewind_forgets_also_the_keys_of_what_was_saved_meanwhile(
+    manager: CheckpointManager, log: RealLog
+) -> None:
+    manager.save("job", "cut", 1, key="cut")
+    do(manager, stages=("mix",))
+
+    def save() -> None:
+        manager.save("job", "mix", 2, key="mix")
+
+    assert log.run(meanwhile(rewound(log), save)) == ["mix"]
+    assert manager.save("job", "cut", 3, key="cut").repeated
+    assert not manager.save("job", "mix", 3, key="mix").repeated
+
+
+@pytest.fixture
+def lossy_manager(archived_log: RealLog) -> Iterator[CheckpointManager]:
     with CheckpointManager(archived_log.settings, pipeline=FILM) as manager:
-        manager.save("job", "cut", 1, key="cut")
-        manager.save("job", "mix", 1, key="mix")
-        manager.rewind("job", "mix")
-        archived_log.store()
-        remove_namespace(archived_log.settings.redis_url, archived_log.settings.namespace)
-        archived_log.run(keep_whole(archived_log.settings.namespace, lambda _: None))
-        assert manager.save("job", "cut", 2, key="cut").repeated
-        assert not manager.save("job", "mix", 2, key="mix").repeated
+        yield manager
+
+
+def lose_redis(log: RealLog) -> None:
+    """Archive all, lose Redis, and restore it."""
+    log.store()
+    remove_namespace(log.settings.redis_url, log.settings.namespace)
+    log.run(keep_whole(log.settings.namespace, lambda _: None))
+
+
+def test_a_restore_does_not_bring_back_what_a_rewind_forgot(
+    archived_log: RealLog, lossy_manager: CheckpointManager
+) -> None:
+    for key in ("first", "second"):
+        lossy_manager.save("job", "mix", key, key=key)
+    lossy_manager.rewind("job", "mix")
+    lossy_manager.save("job", "mix", "again", key="third")
+    lose_redis(archived_log)
+    assert lossy_manager.save("job", "mix", 4, key="third").repeated
+    assert not lossy_manager.save("job", "mix", 5, key="first").repeated
+    assert lossy_manager.load("job", "mix") == 5
+
+
+def test_a_restored_job_can_be_rewound(
+    archived_log: RealLog, lossy_manager: CheckpointManager
+) -> None:
+    lossy_manager.save("job", "cut", 1, key="cut")
+    for key in ("first", "second"):
+        lossy_manager.save("job", "mix", key, key=key)
+    lose_redis(archived_log)
+    lossy_manager.rewind("job", "mix")
+    assert lossy_manager.save("job", "cut", 2, key="cut").repeated
+    assert not lossy_manager.save("job", "mix", 2, key="first").repeated
+
+
+def test_a_restored_deleted_job_remembers_no_key(
+    archived_log: RealLog, lossy_manager: CheckpointManager
+) -> None:
+    lossy_manager.save("job", "cut", 1, key="cut")
+    lossy_manager.delete_job_checkpoints("job")
+    lose_redis(archived_log)
+    assert not archived_log.client.exists(archived_log.keys("job").requests)
+    assert lossy_manager.save("job", "cut", 2, key="cut").version == 1
+
+
+def test_a_rewind_forgets_keys_even_if_redis_is_lost_after_it(
+    archived_log: RealLog, lossy_manager: CheckpointManager
+) -> None:
+    lossy_manager.save("job", "cut", 1, key="cut")
+    lossy_manager.save("job", "mix", 1, key="mix")
+    lossy_manager.rewind("job", "mix")
+    lose_redis(archived_log)
+    assert lossy_manager.save("job", "cut", 2, key="cut").repeated
+    assert not lossy_manager.save("job", "mix", 2, key="mix").repeated
 
 
 def test_the_declared_order_is_known_to_those_who_were_given_none(
@@ -147,7 +221,7 @@ def test_an_open_pipelines_stages_are_ordered_as_they_were_done(
 
 
 def test_a_job_that_is_gone_is_not_rewound(manager: CheckpointManager) -> None:
-    with pytest.raises(JobNotLive, match="'job' has no live checkpoints: it never existed"):
+    with pytest.raises(JobNotLive, match="There is no job 'job'"):
         manager.rewind("job", "cut")
     do(manager)
     manager.delete_job_checkpoints("job")
@@ -272,7 +346,7 @@ def test_a_job_that_lives_is_not_written_over(manager: CheckpointManager) -> Non
     do(manager, "other", ("cut",))
     with pytest.raises(VersionConflict, match="'other' lives already: delete it first"):
         manager.fork("job", "other")
-    with pytest.raises(VersionConflict, match="lives already"):
+    with pytest.raises(VersionConflict, match="cannot be forked to itself"):
         manager.fork("job", "job")
     manager.delete_job_checkpoints("other")
     assert manager.fork("job", "other") == list(STAGES)

@@ -46,8 +46,9 @@ def test_each_partition_has_one_call_and_jobs_keep_their_order(jobs: str, partit
 
 def test_requests_are_answered_in_their_order() -> None:
     [part] = batches([request("a", "1"), request("b"), request("a", "2")], "ns", 1)
-    reply = [b"OK", b"5-0", 1, b"5-0", 0, b"5-1", 2, b"5-0", 0, b"5-2", 1, b"5-2", 1]
-    answers = part.read(reply)
+    reply = [b"OK", 7, b"5-0", 1, b"5-0", 0, b"5-1", 2, b"5-0", 0, b"5-2", 1, b"5-2", 1]
+    partition, fence_ms, answers = part.read(reply)
+    assert (partition, fence_ms) == (0, 7)
     assert [(one.job, one.version) for one in answers] == [("a", 1), ("a", 2), ("b", 1)]
     assert answers[1].incarnation == EntryId(5, 0)
     assert [one.repeated for one in answers] == [False, False, True]

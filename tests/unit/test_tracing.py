@@ -37,7 +37,7 @@ def exporting(sampler: Sampler, patch: pytest.MonkeyPatch) -> InMemorySpanExport
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    patch.setattr(trace, "get_tracer", provider.get_tracer)
+    patch.setattr(trace, "get_tracer_provider", lambda: provider)
     return exporter
 
 
