@@ -4,8 +4,8 @@ A capsule is JSON Lines: a header, a line for each entry in the order of the log
 with how many entries there are and the SHA-256 of all bytes before it.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from typing import NamedTuple
@@ -23,13 +23,24 @@ from checkpoint.events.errors import (
     InvalidPayload,
     UndecodableEntry,
 )
-from checkpoint.events.event import StageCompleted
+from checkpoint.events.event import (
+    MESSAGE_CHARACTERS,
+    AnyEvent,
+    JobClaimed,
+    JobForked,
+    JobRewound,
+    StageCompleted,
+    StageFailed,
+)
 from checkpoint.events.names import check_name
 
 from .pipeline import Pipeline
 
 FORMAT = 1
 CENTURY_MS = 100 * 365 * 24 * 60 * 60 * 1000
+LAST_YEAR = 9000
+"""Python's own times end in the year 9999, and a job lives for some time after its entries."""
+LAST_MS = int(datetime(LAST_YEAR, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 
 class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,7 +161,11 @@ def read_capsule(content: bytes) -> Capsule:
         try:
             entries.append(succession.check(_entry(line, header.job)))
         except (msgspec.MsgspecError, ValueError, CheckpointError) as error:
-            raise InvalidCapsule(f"Line {number} of the capsule: {error}") from error
+            raise InvalidCapsule(
+                f"Entry {number - 1} of the capsule, in line {number}: {error}"
+            ) from error
+    if not entries:
+        raise InvalidCapsule("The capsule has no entries, and a job has one at least")
     return Capsule(header, entries)
 
 
@@ -175,6 +190,8 @@ def _from_value(value: Raw) -> bytes:
 
 
 def _header(line: bytes) -> Header:
+    if not line:
+        raise InvalidCapsule("This is not a capsule: it is empty, or its first line is")
     try:
         found = msgspec.json.decode(line, type=_Format).capsule
         if found != FORMAT:
@@ -184,6 +201,7 @@ def _header(line: bytes) -> Header:
             )
         header = msgspec.json.decode(line, type=Header)
         check_name("job", header.job)
+        check_name("log", header.log)
         Pipeline(header.pipeline, header.stages)
     except (msgspec.MsgspecError, UnicodeDecodeError, InvalidName) as error:
         raise InvalidCapsule(f"This is not a capsule, by its first line: {error}") from error
@@ -212,9 +230,40 @@ def _entry(line: bytes, job: str) -> Entry:
     event = codec.decode(encoded)
     if event.job != job:
         raise UndecodableEntry(f"It is of the job {event.job!r}, not of {job!r}")
-    if not 0 < event.ttl_ms <= CENTURY_MS:
-        raise InvalidPayload(f"ttl_ms={event.ttl_ms}: it is from 1 to {CENTURY_MS:,}")
+    _check(event)
+    name, born = EntryId.parse(found.id), EntryId.parse(found.incarnation)
+    if name.ms > LAST_MS:
+        raise UndecodableEntry(f"Its id says a time after the year {LAST_YEAR}: {name}")
+    return Entry(name, born, found.version, event, encoded)
+
+
+def _check(event: AnyEvent) -> None:
+    """See that an event is one that a manager would append; CheckpointError says why it is not."""
+    for kind, name in _names(event):
+        check_name(kind, name)
+    for field, least in (("ttl_ms", 1), ("took_ms", 0), ("lease_ms", 1)):
+        if not least <= (ms := getattr(event, field, least)) <= CENTURY_MS:
+            raise InvalidPayload(f"{field}={ms}: it is from {least} to {CENTURY_MS:,}")
+    for field in ("error", "message"):
+        if (length := len(getattr(event, field, ""))) > MESSAGE_CHARACTERS:
+            raise InvalidPayload(
+                f"{field} has {length:,} characters: it has at most {MESSAGE_CHARACTERS:,}"
+            )
     if isinstance(event, StageCompleted):
         payload.check(msgspec.json.decode(event.data))
-    name, born = EntryId.parse(found.id), EntryId.parse(found.incarnation)
-    return Entry(name, born, found.version, event, encoded)
+
+
+def _names(event: AnyEvent) -> Iterator[tuple[str, str]]:
+    """Yield what has to be a name, and of what; "" is no name where there need be none."""
+    yield "job", event.job
+    for kind in ("pipeline", "key", "trace", "log"):
+        if name := getattr(event, kind, ""):
+            yield kind, name
+    if isinstance(event, StageCompleted | StageFailed | JobRewound):
+        yield "stage", event.stage
+    if isinstance(event, JobRewound):
+        yield from (("stage", stage) for stage in event.stages)
+    if isinstance(event, JobClaimed):
+        yield "owner", event.owner
+    if isinstance(event, JobForked):
+        yield "job", event.source

@@ -11,6 +11,7 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveUnavailable,
     CheckpointError,
+    JobNotLive,
     LogUnavailable,
     UndecodableEntry,
 )
@@ -63,6 +64,11 @@ def status_of(state: JobState, now_ms: int) -> Status:
     if state.deleted:
         return Status.DELETED
     return Status.EXPIRED if state.expires_ms <= now_ms else Status.LIVE
+
+
+def no_such_job(job: str, *, has_archive: bool) -> JobNotLive:
+    """Make the error for a job that nobody knows; with an archive, no earlier one either."""
+    return JobNotLive(f"There is no job {job!r}{', and none is on record' if has_archive else ''}")
 
 
 def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:

@@ -5,13 +5,14 @@ What a manager declares is on record in Redis, for those who look at jobs and do
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import msgspec
 
 from checkpoint.events.errors import InvalidName, UnknownStage
-from checkpoint.events.keys import pipelines
+from checkpoint.events.keys import pipelines, read_pipelines
 from checkpoint.events.names import check_name
-from checkpoint.events.steps import Steps, command
+from checkpoint.events.steps import AskArchive, Steps, command
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -60,8 +61,13 @@ def as_pipeline(stages: Pipeline | Sequence[str]) -> Pipeline:
     if isinstance(stages, Pipeline):
         return stages
     ordered = tuple(stages)
-    name = f"{ordered[0][:LONGEST]}..{ordered[-1][:LONGEST]}" if ordered else ""
-    return Pipeline(name, ordered)
+    return Pipeline(_name_of(ordered) if ordered else "", ordered)
+
+
+def _name_of(stages: Sequence[str]) -> str:
+    """Name stages after the first and the last, with a mark that tells others in between."""
+    mark = crc32("\n".join(stages).encode()) % 0x10000
+    return f"{stages[0][:LONGEST]}..{stages[-1][:LONGEST]}#{mark:04x}"
 
 
 def declare(namespace: str, pipeline: Pipeline) -> Steps[None]:
@@ -74,6 +80,12 @@ def declare(namespace: str, pipeline: Pipeline) -> Steps[None]:
 def declared(namespace: str) -> Steps[dict[str, Pipeline]]:
     """Return the pipelines on record by their names."""
     found = yield from command("HGETALL", pipelines(namespace))
-    names = [name.decode() for name in found[::2]]
-    stages = [msgspec.json.decode(text, type=tuple[str, ...]) for text in found[1::2]]
-    return {name: Pipeline(name, known) for name, known in zip(names, stages, strict=True)}
+    return {name: Pipeline(name, stages) for name, stages in read_pipelines(found).items()}
+
+
+def archived_pipelines() -> Steps[dict[str, Pipeline]]:
+    """Return the pipelines that the archive knows of, by their names."""
+    from checkpoint.snapshotter.pipelines import kept  # noqa: PLC0415 - psycopg
+
+    found = yield AskArchive(kept)
+    return {name: Pipeline(name, stages) for name, stages in found.items()}

@@ -10,7 +10,7 @@ from checkpoint.events.event import JobForked, StageCompleted
 from checkpoint.projector.fold import Checkpoint, JobState
 from checkpoint.query.pipeline import Pipeline
 
-from .record import JobRecord, Life
+from .sheet import JobSheet, Life
 from .timeline import described, timeline
 
 MOST_EVENTS = 1000
@@ -19,18 +19,18 @@ MOST_CHARACTERS = 50_000
 """Of a stage's data on the page; the rest is for the download."""
 
 
-def described_job(record: JobRecord, life: Life) -> dict[str, Any]:
+def described_job(sheet: JobSheet, life: Life) -> dict[str, Any]:
     """Describe one life of a job, and name the others."""
     state = life.state
-    is_last = life is record.lives[-1]
+    is_last = life is sheet.lives[-1]
     ended = "deleted" if state.deleted else "expired"
     entries = life.entries[-MOST_EVENTS:]
     return {
-        "job_id": record.summary["job_id"],
-        "status": record.summary["status"] if is_last else ended,
-        "note": record.note,
+        "job_id": sheet.summary["job_id"],
+        "status": sheet.summary["status"] if is_last else ended,
+        "note": sheet.note,
         "pipeline": state.pipeline,
-        "owner": record.summary["owner"] if is_last else "",
+        "owner": sheet.summary["owner"] if is_last else "",
         "forked_from": state.source,
         "source_job": source_job(life),
         "version": state.version,
@@ -41,17 +41,17 @@ def described_job(record: JobRecord, life: Life) -> dict[str, Any]:
         "life": str(life.incarnation),
         "lives": [
             {"life": str(one.incarnation), "started_at": one.incarnation.time}
-            for one in record.lives
+            for one in sheet.lives
         ],
         "missing": life.missing,
         "lost": [{"first": one.first, "last": one.last} for one in life.lost],
-        "stages": stages(life, record.pipeline),
+        "stages": stages(life, sheet.pipeline),
         "left_out": len(life.entries) - len(entries),
         "events": [
             {"id": str(one.id), "at": one.id.time, "version": one.version, "what": described(one)}
             for one in entries
         ],
-        "timeline": timeline(entries, record.pipeline) if entries else None,
+        "timeline": timeline(entries, sheet.pipeline) if entries else None,
     }
 
 
@@ -84,11 +84,11 @@ def _stage(state: JobState, stage: str) -> dict[str, Any]:
     }
 
 
-def state_at(record: JobRecord, life: Life, version: int) -> dict[str, Any]:
+def state_at(sheet: JobSheet, life: Life, version: int) -> dict[str, Any]:
     """Describe a job's state as it was at a version of one of its lives."""
     state = life.at(version)
     entry = next((one for one in life.entries if one.version == version), None)
-    order = record.pipeline.in_order(state.checkpoints)
+    order = sheet.pipeline.in_order(state.checkpoints)
     return {
         "version": version,
         "at": entry.id.time if entry else None,

@@ -5,13 +5,14 @@ from typing import Any
 from aiohttp import web
 
 from checkpoint.events.errors import LogUnavailable
+from checkpoint.events.freshness import Place
 from checkpoint.events.steps import Steps
-from checkpoint.query.jobs import STATUSES, JobFilter, JobPage, list_jobs
-from checkpoint.query.pipeline import Pipeline, declared
+from checkpoint.query.listing.jobs import STATUSES, JobFilter, JobPage, list_jobs
+from checkpoint.query.pipeline import Pipeline, archived_pipelines, declared
 
 from .answers import answer
 from .job import data_of_version, data_text, described_job, state_at
-from .record import JobRecord, Life, read_record
+from .sheet import JobSheet, Life, read_sheet
 from .site import SITE, Site, place_of
 
 MOST_JOBS = 100
@@ -34,7 +35,7 @@ async def jobs(request: web.Request) -> web.Response:
 def _page(site: Site, wanted: JobFilter, before: str | None, limit: int) -> Steps[dict[str, Any]]:
     place = yield from place_of(site)
     page: JobPage = yield from list_jobs(place, wanted, before=before, limit=limit)
-    pipelines = yield from _pipelines(place.namespace)
+    pipelines = yield from _pipelines(place)
     return {
         "jobs": page.jobs,
         "next": page.next,
@@ -43,29 +44,29 @@ def _page(site: Site, wanted: JobFilter, before: str | None, limit: int) -> Step
     }
 
 
-def _pipelines(namespace: str) -> Steps[dict[str, Pipeline]]:
-    """Return the pipelines on record, none where Redis is away."""
+def _pipelines(place: Place) -> Steps[dict[str, Pipeline]]:
+    """Return the pipelines on record; the archive knows them too where Redis is away."""
     try:
-        return (yield from declared(namespace))
+        return (yield from declared(place.namespace))
     except LogUnavailable:
-        return {}
+        return (yield from archived_pipelines()) if place.has_archive else {}
 
 
 async def job(request: web.Request) -> web.Response:
     """Describe a job. Query: id; life, an incarnation of it, by default the last."""
-    return answer(described_job(*await _record(request)))
+    return answer(described_job(*await _sheet(request)))
 
 
 async def state(request: web.Request) -> web.Response:
     """Describe a job's state at a version. Query: id, version; life."""
-    record, life = await _record(request)
+    sheet, life = await _sheet(request)
     version = _whole(request, "version", 1, max(1, life.state.version), life.state.version)
-    return answer(state_at(record, life, version))
+    return answer(state_at(sheet, life, version))
 
 
 async def data(request: web.Request) -> web.Response:
     """Give the data of the stage that a version completed, whole. Query: id, version; life."""
-    _, life = await _record(request)
+    _, life = await _sheet(request)
     version = _whole(request, "version", 1, max(1, life.state.version), life.state.version)
     event = data_of_version(life, version)
     if event is None:
@@ -77,14 +78,14 @@ async def data(request: web.Request) -> web.Response:
     )
 
 
-async def _record(request: web.Request) -> tuple[JobRecord, Life]:
+async def _sheet(request: web.Request) -> tuple[JobSheet, Life]:
     site = request.app[SITE]
-    record = await site.servers.run(read_record(site.settings, request.query.get("id", "")))
-    life = record.life(request.query.get("life", ""))
+    sheet = await site.servers.run(read_sheet(site.settings, request.query.get("id", "")))
+    life = sheet.life(request.query.get("life", ""))
     if life is None:
-        what = "life" if record.lives else "job"
+        what = "life" if sheet.lives else "job"
         raise web.HTTPNotFound(text=f"There is no such {what} on record: {request.query['id']}")
-    return record, life
+    return sheet, life
 
 
 def _statuses(request: web.Request) -> list[str]:

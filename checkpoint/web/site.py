@@ -8,7 +8,7 @@ from checkpoint.async_manager import AsyncCheckpointManager
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
-from checkpoint.query.place import find_place
+from checkpoint.query.listing.place import find_place
 from checkpoint.servers import AsyncServers
 
 from .tail import Tail

@@ -12,8 +12,8 @@ from checkpoint import CheckpointManager, Pipeline
 from checkpoint.events.entry_id import utc
 from checkpoint.events.errors import ArchiveUnavailable, InvalidName, LogNotReady, LogUnavailable
 from checkpoint.events.freshness import Place
-from checkpoint.query.jobs import ALL, JobFilter, JobPage, JobSummary, list_jobs
-from checkpoint.query.place import find_place
+from checkpoint.query.listing.jobs import ALL, JobFilter, JobPage, JobSummary, list_jobs
+from checkpoint.query.listing.place import find_place
 from checkpoint.servers import Servers
 
 FILM = Pipeline("film", ("cut", "mix", "export"))

@@ -23,9 +23,9 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.keys import partition_of
 from checkpoint.events.settings import Settings
 from checkpoint.parquet import write_parquet
-from checkpoint.query import stream as module
-from checkpoint.query.audit import Row, Span, audit
-from checkpoint.query.stream import find_extent, stream
+from checkpoint.query.history import stream as module
+from checkpoint.query.history.audit import AuditRow, Span, audit
+from checkpoint.query.history.stream import find_extent, stream
 from checkpoint.servers import Servers
 
 MANY = 250
@@ -215,7 +215,7 @@ def test_any_history_in_any_state_of_the_archive_is_streamed_as_it_was(
             ]
 
 
-def rows_of(log: RealLog) -> Iterator[list[Row]]:
+def rows_of(log: RealLog) -> Iterator[list[AuditRow]]:
     wait_for_the_next_millisecond(log)
     with streamed(log) as pages:
         yield from audit(pages, Span(), {})

@@ -23,8 +23,8 @@ from checkpoint.events.errors import ArchiveNotConfigured, LogUnavailable
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
-from checkpoint.query.verification import Report
 from checkpoint.query.verify import verify
+from checkpoint.query.verify.report import Report
 from checkpoint.restore import restore
 from checkpoint.snapshotter import dead_letters, digest
 from checkpoint.snapshotter.digest import Digest
@@ -304,9 +304,15 @@ def test_a_discarded_dead_letter_leaves_its_place_in_the_chain(
         dead_letters.discard(archive, buried)
         assert dead_letters.find(archive) == []
     assert sql.execute("SELECT fields, reason FROM dead_letter").fetchall() == [([], "")]
-    assert verified(log) == []
+    found = verified(log)
+    assert found == []
+    assert found.report.notes == [discarded_note(0, buried.letter.id)]
     sql.execute("DELETE FROM dead_letter")
     assert "removed" in kinds(verified(log, with_redis=False))
+
+
+def discarded_note(number: int, name: EntryId) -> str:
+    return f"{number}:{name} was discarded as a dead letter: what it was can be checked no more"
 
 
 def test_a_retried_dead_letter_is_an_event_in_its_own_place(
@@ -570,6 +576,54 @@ def chain_anew(sql: psycopg.Connection, log: RealLog, number: int) -> None:
             [head.chain, number, *row.id],
         )
     sql.execute("UPDATE position SET chain = %s WHERE partition = %s", [head.chain, number])
+
+
+def dress_up(sql: psycopg.Connection, number: int, name: EntryId) -> None:
+    """Put a discarded dead letter in the place of an event."""
+    [row] = read_rows(sql, number, name.before, name, 1)
+    sql.execute(
+        "DELETE FROM event WHERE (partition, ms, seq) = (%s, %s, %s)",
+        [number, *name],
+    )
+    sql.execute(
+        "INSERT INTO dead_letter (partition, ms, seq, fields, reason, number, chain, leaf) "
+        "VALUES (%s, %s, %s, '{}', '', %s, %s, %s)",
+        [number, *name, row.number, row.chain, row.leaf(number)],
+    )
+
+
+def test_an_event_that_was_dressed_up_as_a_discarded_letter_is_found(
+    log: RealLog, sql: psycopg.Connection
+) -> None:
+    kept = taken(log)
+    keys = log.partition_of("job-1")
+    last = log.entries("job-1")[-1]
+    dress_up(sql, keys.partition, last.id)
+    note = discarded_note(keys.partition, last.id)
+    for job in ("", "job-1"):
+        found = verified(log, job=job, with_redis=False)
+        assert found == []
+        assert found.report.notes == [note]
+    [found_by_digest] = verified(log, with_redis=False, kept=kept)
+    assert (found_by_digest.kind, found_by_digest.partition) == ("digest", keys.partition)
+    assert found_by_digest.what == "1 entries that were there then have been discarded since"
+    assert verified(log, with_redis=False, kept=taken(log)) == []
+
+
+def test_what_is_discarded_after_a_digest_is_no_difference_unless_the_digest_has_it(
+    log: RealLog, sql: psycopg.Connection
+) -> None:
+    old = taken(log)
+    log.client.xadd(log.partition(0).log, {"foo": "bar"})
+    log.store()
+    new = taken(log)
+    with closing(log.archive()) as archive:
+        [buried] = dead_letters.find(archive)
+        dead_letters.discard(archive, buried)
+    assert verified(log, with_redis=False, kept=old) == []
+    assert kinds(verified(log, with_redis=False, kept=new)) == {"digest"}
+    assert [one.discarded for one in new.partitions] == [0, 0]
+    assert [one.discarded for one in taken(log).partitions] == [1, 0]
 
 
 def test_an_archive_that_ends_before_the_digest_is_found(

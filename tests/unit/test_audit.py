@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from checkpoint.events.entry import Entry
 from checkpoint.projector.fold import NOTHING, fold_all
-from checkpoint.query import audit as module
-from checkpoint.query.audit import Row, Span, audit, replay
+from checkpoint.query.history import audit as module
+from checkpoint.query.history.audit import AuditRow, Span, audit, states_after
+from checkpoint.query.listing.summary import Known, summarize
 from checkpoint.query.lookup import status_of
 from checkpoint.query.pipeline import Pipeline
-from checkpoint.query.summary import Known, summarize
 
 PIPELINES = {"film": Pipeline("film", STAGES)}
 
@@ -23,14 +23,14 @@ def pages(entries: list[Entry], size: int) -> Iterator[list[Entry]]:
         yield entries[start : start + size]
 
 
-def rows(log: MemoryLog, span: Span = Span(), size: int = 7) -> list[Row]:  # noqa: B008 - frozen
+def rows(log: MemoryLog, span: Span = Span(), size: int = 7) -> list[AuditRow]:  # noqa: B008 - frozen
     return [row for page in audit(pages(log.entries, size), span, PIPELINES) for row in page]
 
 
 @given(histories(), st.integers(1, 9))
 def test_after_each_event_the_states_are_the_fold_of_all_before(acts: list[Act], size: int) -> None:
     log = log_of(acts)
-    states = [one for _, after in replay(pages(log.entries, size)) for one in after]
+    states = [one for _, after in states_after(pages(log.entries, size)) for one in after]
     for number, (entry, state) in enumerate(zip(log.entries, states, strict=True)):
         before = [one for one in log.entries[: number + 1] if one.event.job == entry.event.job]
         assert state == fold_all(NOTHING, before)
@@ -73,7 +73,7 @@ def test_states_of_jobs_that_are_no_more_are_let_go() -> None:
     log = MemoryLog()
     for number in range(3 * module.KEPT_JOBS):
         log.append(event_of(Act("complete", f"job-{number}", "cut")), pass_ms=TTL_MS // 100)
-    replaying = replay(pages(log.entries, 500))
+    replaying = states_after(pages(log.entries, 500))
     most = 0
     for _ in replaying:
         frame = replaying.gi_frame  # type: ignore[attr-defined] # it is a generator

@@ -1,6 +1,7 @@
 """Capsules: what is written comes back as it was, and whatever was changed is found."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 from histories import JOBS, Act, histories, json_values, log_of
@@ -11,8 +12,24 @@ from checkpoint.events import codec
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import CheckpointError, InvalidCapsule
-from checkpoint.events.event import AnyEvent, JobDeleted, StageCompleted
-from checkpoint.query.capsule import Capsule, CapsuleWriter, Header, latest_life, read_capsule
+from checkpoint.events.event import (
+    MESSAGE_CHARACTERS,
+    AnyEvent,
+    JobClaimed,
+    JobDeleted,
+    JobForked,
+    JobRewound,
+    StageCompleted,
+    StageFailed,
+)
+from checkpoint.query.capsule import (
+    CENTURY_MS,
+    Capsule,
+    CapsuleWriter,
+    Header,
+    latest_life,
+    read_capsule,
+)
 
 HEADER = Header(
     job="film-1",
@@ -144,13 +161,59 @@ def test_a_capsule_is_whole_or_is_not_written(entries: list[Entry], said: str) -
         (StageCompleted(job="film-2", stage="cut"), "job 'film-2', not of 'film-1'"),
         (StageCompleted(job="film-1", stage="cut", ttl_ms=0), "ttl_ms=0: it is from 1 to"),
         (StageCompleted(job="film-1", stage="cut", ttl_ms=2**62), "ttl_ms="),
+        (StageCompleted(job="film-1", stage="cut", took_ms=-5), "took_ms=-5: it is from 0 to"),
+        (StageCompleted(job="film-1", stage="cut", took_ms=2**63 - 1), "took_ms=9223"),
+        (StageFailed(job="film-1", stage="cut", took_ms=CENTURY_MS + 1), "took_ms="),
+        (StageCompleted(job="film-1", stage=""), "A stage's name is printable"),
+        (StageCompleted(job="film-1", stage="x" * 513), "A stage's name takes at most 512 bytes"),
+        (StageCompleted(job="film-1", stage="cut", pipeline="x\033[2J"), "A pipeline's name is"),
+        (StageCompleted(job="film-1", stage="cut", key="\n"), "A key's name is printable"),
+        (StageCompleted(job="film-1", stage="cut", trace="\033]0;x\007"), "A trace's name is"),
+        (StageFailed(job="film-1", stage="\t"), "A stage's name is printable"),
+        (StageFailed(job="film-1", stage="cut", message="x" * 2001), "message has 2,001 char"),
+        (StageFailed(job="film-1", stage="cut", error="x" * 2001), "error has 2,001 characters"),
+        (
+            StageFailed(job="film-1", stage="cut", message="a\0b"),
+            "message is .*: Postgres",
+        ),
+        (JobRewound(job="film-1", stage="cut", stages=("cut", "\033")), "A stage's name is"),
+        (JobRewound(job="film-1", stage="", stages=("cut",)), "A stage's name is printable"),
+        (JobClaimed(job="film-1", owner="", lease_ms=1), "A owner's name is printable"),
+        (JobClaimed(job="film-1", owner="me", lease_ms=2**62), "lease_ms="),
+        (JobForked(job="film-1", source="", incarnation="1-0", version=1), "A job's name is"),
     ],
 )
 def test_what_no_log_would_take_is_found_though_the_digest_is_right(
     event: AnyEvent, said: str
 ) -> None:
-    with pytest.raises(InvalidCapsule, match=f"Line 2 of the capsule: .*{said}"):
+    with pytest.raises(InvalidCapsule, match=f"Entry 1 of the capsule, in line 2: .*{said}"):
         read_capsule(written([entry(1, event)]))
+
+
+def test_what_a_manager_would_append_at_most_is_read() -> None:
+    failed = StageFailed(
+        job="film-1", stage="cut", took_ms=CENTURY_MS, error="E", message="x" * MESSAGE_CHARACTERS
+    )
+    (back,) = read_capsule(written([entry(1, failed)])).entries
+    assert back.event == failed
+
+
+def test_the_entry_that_is_wrong_is_named() -> None:
+    wrong = StageFailed(job="film-1", stage="cut", took_ms=-1)
+    with pytest.raises(InvalidCapsule, match="Entry 3 of the capsule, in line 4: took_ms=-1"):
+        read_capsule(written([entry(1), entry(2), entry(3, wrong)]))
+
+
+def test_an_entry_of_no_time_is_found() -> None:
+    with pytest.raises(InvalidCapsule, match="Its id says a time after the year 9000"):
+        read_capsule(written([entry(1, born=2**63)]))
+
+
+def test_a_capsule_without_entries_is_none() -> None:
+    head = SMALL.split(b"\n")[0] + b"\n"
+    last = b'{"entries":0,"sha256":"%b"}\n' % sha256(head).hexdigest().encode()
+    with pytest.raises(InvalidCapsule, match="has no entries, and a job has one at least"):
+        read_capsule(head + last)
 
 
 def test_the_latest_life_is_the_last_incarnation() -> None:

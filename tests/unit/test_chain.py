@@ -203,6 +203,22 @@ def test_a_chain_of_nothing_but_noise_is_found_row_by_row() -> None:
     assert len(audited(noise, was)) >= len(was)
 
 
+def test_a_leaf_in_the_place_of_a_row_fits_and_is_counted() -> None:
+    was = rows(5)
+    now = [*was]
+    now[2] = was[2]._replace(fields=[], job=None, discarded=was[2].leaf(3))
+    audit = ChainAudit(3, START)
+    assert [*audit.feed(now), *audit.finish(end_of(was), was[-1].id)] == []
+    assert audit.discarded == 1
+
+
+def test_an_empty_leaf_in_the_place_of_a_row_is_found() -> None:
+    was = rows(5)
+    now = [*was]
+    now[2] = was[2]._replace(discarded=b"")
+    assert named(audited(now, was)) == [("edited", str(was[2].id))]
+
+
 def test_a_changed_number_is_found() -> None:
     was = rows(5)
     now = [*was[:2], was[2]._replace(number=2), *was[3:]]

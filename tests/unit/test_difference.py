@@ -15,7 +15,7 @@ from checkpoint.events.event import (
     StageFailed,
 )
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
-from checkpoint.query.difference import Difference, changes, difference
+from checkpoint.query.history.difference import Difference, changes, difference
 
 
 def found(before: Any, after: Any) -> list[tuple[str, str, Any, Any]]:

@@ -11,11 +11,11 @@ from checkpoint.events.event import (
     StageFailed,
 )
 from checkpoint.projector.fold import NOTHING, fold_all
-from checkpoint.query.explain import Plan, explain
+from checkpoint.query.history.explain import Plan, explain
+from checkpoint.query.history.record import StageRecord, stage_records
+from checkpoint.query.listing.summary import Known, summarize
 from checkpoint.query.lookup import Status
 from checkpoint.query.pipeline import OPEN, Pipeline
-from checkpoint.query.record import StageRecord, stage_records
-from checkpoint.query.summary import Known, summarize
 
 FILM = Pipeline("film", ("cut", "mix", "export"))
 

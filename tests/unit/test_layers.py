@@ -15,6 +15,13 @@ MAY_IMPORT = {
     "query": {"events", "projector", "snapshotter", "query"},
     "checkpoint": set(FOLDERS),
 }
+QUERY_MAY_IMPORT = {
+    "": {""},
+    "history": {"", "history", "listing"},
+    "listing": {"", "history", "listing"},
+    "verify": {"", "verify"},
+}
+"""By the subpackage of query/; "" are the modules at its top."""
 FAUST_IN = {
     "projector/app.py",
     "snapshotter/app.py",
@@ -67,6 +74,30 @@ def test_imports_go_one_way(folder: str) -> None:
         if (found := layer(name)) and found not in MAY_IMPORT[folder]
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("part", QUERY_MAY_IMPORT)
+def test_the_parts_of_query_import_one_another_as_they_may(part: str) -> None:
+    modules = [*(ROOT / "query" / part).glob("*.py")]
+    found = {
+        query_part(name)
+        for path in modules
+        for name in imports(path)
+        if name.startswith("checkpoint.query.")
+    }
+    assert modules
+    assert found <= QUERY_MAY_IMPORT[part]
+
+
+def query_part(name: str) -> str:
+    """Return the subpackage of query/ that an import is from, "" for a module at its top."""
+    part = name.split(".")[2]
+    return part if (ROOT / "query" / part).is_dir() else ""
+
+
+def test_every_part_of_query_has_its_rule() -> None:
+    parts = {path.parent.name for path in (ROOT / "query").glob("*/__init__.py")}
+    assert parts | {""} == set(QUERY_MAY_IMPORT)
 
 
 def test_every_folder_has_modules() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from checkpoint.events.entry import Entry
 from checkpoint.events.errors import NotOnRecord
 from checkpoint.projector.fold import NOTHING, fold_all
+from checkpoint.query.history.past import NOW, Moment, job_past, state_at
 from checkpoint.query.lookup import Status
-from checkpoint.query.past import NOW, Moment, job_past, state_at
 
 
 class Lapse(NamedTuple):

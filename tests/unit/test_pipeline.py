@@ -2,6 +2,7 @@ import pytest
 
 from checkpoint import Pipeline, SmartVideoEditorCheckpoint
 from checkpoint.events.errors import InvalidName, UnknownStage
+from checkpoint.events.names import MAX_NAME_BYTES
 from checkpoint.query.pipeline import OPEN, as_pipeline
 
 FILM = Pipeline("film", ("cut", "mix", "export"))
@@ -45,6 +46,11 @@ def test_a_pipeline_of_bad_names_is_refused(name: str, stages: list[str]) -> Non
 
 
 def test_plain_stage_names_make_a_pipeline_named_after_the_first_and_the_last() -> None:
-    assert as_pipeline(["a", "x", "b"]) == Pipeline("a..b", ("a", "x", "b"))
+    made = as_pipeline(["a", "x", "b"])
+    assert made == Pipeline(made.name, ("a", "x", "b"))
+    assert made.name.startswith("a..b#")
+    assert made == as_pipeline(("a", "x", "b"))
+    assert made.name != as_pipeline(["a", "b"]).name
     assert as_pipeline([]) == OPEN
+    assert len(as_pipeline(["🎬" * 100, "🎬" * 101]).name.encode()) <= MAX_NAME_BYTES
     assert as_pipeline(FILM) is FILM

@@ -19,7 +19,7 @@ from checkpoint.events.event import (
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.pipeline import OPEN, Pipeline
 from checkpoint.web.guards import is_known
-from checkpoint.web.record import Life
+from checkpoint.web.sheet import Life
 from checkpoint.web.tail import MOST_JOBS, Listener, News
 from checkpoint.web.timeline import Timeline, timeline
 

@@ -55,6 +55,7 @@ def test_ages(seconds: float, written: str) -> None:
 
 def test_what_lies_ahead() -> None:
     assert remaining(NOW + timedelta(hours=23), NOW) == "in 23h"
+    assert remaining(NOW + timedelta(hours=23, minutes=59, seconds=58), NOW) == "in 24h"
     assert remaining(NOW - timedelta(hours=23), NOW) == "now"
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from checkpoint.events.entry_id import EntryId
+from checkpoint.events.errors import InvalidName
 from checkpoint.events.freshness import Place
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import JobState
@@ -84,6 +85,11 @@ def list_jobs(
     `before` that no page said; LogUnavailable, LogNotReady.
     """
     after = Sighting.parse(before) if before else TOP
+    if not 0 <= after.partition < place.partitions:
+        raise InvalidName(
+            f"{before!r} names no place to go on from: there are the partitions 0 to "
+            f"{place.partitions - 1}"
+        )
     page, note = yield from ask_sources(place, lambda sources: _page(sources, wanted, after, limit))
     return page._replace(note=note)
 

@@ -9,8 +9,8 @@ from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import InvalidName
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
+from checkpoint.query.lookup import decoded
 
-from .lookup import decoded
 from .sources import Sources
 
 LOG_ENTRIES = 100

@@ -6,9 +6,8 @@ from typing import NamedTuple, TypedDict
 
 from checkpoint.events.entry_id import EntryId, utc
 from checkpoint.projector.fold import Checkpoint, Failure, JobState
-
-from .lookup import Status
-from .pipeline import OPEN, Pipeline
+from checkpoint.query.lookup import Status
+from checkpoint.query.pipeline import OPEN, Pipeline
 
 STATUSES = ("running", "failed", "complete", "deleted", "expired")
 

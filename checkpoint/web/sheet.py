@@ -1,4 +1,4 @@
-"""A job's record: its state now, and every event of it, however much of the servers is there."""
+"""A job's sheet: its state now, and every event of it, however much of the servers is there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from checkpoint.events.names import check_name
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
+from checkpoint.query.listing.place import find_place
+from checkpoint.query.listing.sources import ArchiveAlone, Sources, ask_sources
+from checkpoint.query.listing.summary import JobSummary, Known, summarize
 from checkpoint.query.lookup import look_up
 from checkpoint.query.pipeline import OPEN, Pipeline
-from checkpoint.query.place import find_place
-from checkpoint.query.sources import ArchiveAlone, Sources, ask_sources
-from checkpoint.query.summary import JobSummary, Known, summarize
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Life:
 
 
 @dataclass(frozen=True)
-class JobRecord:
+class JobSheet:
     """A job as far as it is known, its lives in their order."""
 
     summary: JobSummary
@@ -62,14 +62,14 @@ class JobRecord:
         return next((one for one in self.lives if str(one.incarnation) == incarnation), None)
 
 
-def read_record(settings: Settings, job: str) -> Steps[JobRecord]:
+def read_sheet(settings: Settings, job: str) -> Steps[JobSheet]:
     """Find all that is on record of a job."""
     check_name("job", job)
     has_archive = settings.postgres_url is not None
     place = yield from find_place(settings.namespace, has_archive=has_archive)
     (known, entries, pipelines), note = yield from ask_sources(place, partial(_ask, job))
     pipeline = pipelines.get(known.state.pipeline, OPEN)
-    return JobRecord(summarize(job, known, pipelines), _lives(known.state, entries), pipeline, note)
+    return JobSheet(summarize(job, known, pipelines), _lives(known.state, entries), pipeline, note)
 
 
 def _ask(job: str, sources: Sources) -> Steps[tuple[Known, list[Entry], Mapping[str, Pipeline]]]:

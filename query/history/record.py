@@ -9,10 +9,9 @@ from checkpoint.events.event import StageCompleted, StageFailed
 from checkpoint.events.freshness import Place
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
-
-from .pipeline import Pipeline
-from .sources import Sources, ask_sources
-from .summary import JobSummary, Known, summarize
+from checkpoint.query.listing.sources import Sources, ask_sources
+from checkpoint.query.listing.summary import JobSummary, Known, summarize
+from checkpoint.query.pipeline import Pipeline
 
 
 class JobRecord(NamedTuple):
@@ -26,6 +25,8 @@ class JobRecord(NamedTuple):
     """The entries of all its incarnations, in the order of the log."""
     note: str = ""
     """What was not asked because it is away, and why."""
+    has_archive: bool = False
+    """Whether an archive was asked."""
 
     @property
     def exists(self) -> bool:
@@ -85,7 +86,8 @@ def read_record(place: Place, job: str) -> Steps[JobRecord]:
 def _read(sources: Sources, job: str) -> Steps[JobRecord]:
     known = (yield from sources.look_up([job]))[job]
     pipelines = yield from sources.pipelines()
-    return JobRecord(job, known, pipelines, (yield from sources.history(job)))
+    history = yield from sources.history(job)
+    return JobRecord(job, known, pipelines, history, has_archive=sources.place.has_archive)
 
 
 def attempts(entries: Sequence[Entry]) -> Iterator[Attempt]:

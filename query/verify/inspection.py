@@ -1,7 +1,7 @@
-"""Verification: the way through rows, log and views, of everything or of one job."""
+"""Inspection: the way through rows, log and views, of everything or of one job."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from checkpoint.events import entry as log_entry
@@ -13,7 +13,7 @@ from checkpoint.events.freshness import Place, last_id
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.view import parse_position
-from checkpoint.snapshotter import digest, gaps
+from checkpoint.snapshotter import dead_letters, digest, gaps
 from checkpoint.snapshotter.chain import Head, genesis
 from checkpoint.snapshotter.chain_audit import ChainAudit
 from checkpoint.snapshotter.digest import PartitionDigest
@@ -24,48 +24,17 @@ from checkpoint.snapshotter.rows import Row, job_rows, page, row_before
 from checkpoint.snapshotter.storing import Standing
 
 from .comparison import columns, event_of, of_row
-from .log_check import Fields, LogCheck
-from .view_check import ViewCheck
+from .log import Fields, LogCheck
+from .report import Report
+from .views import ViewCheck
 
 ROWS_AT_ONCE = 1000
 JOBS_AT_ONCE = 5000
 """Views that are compared together: a partition's unarchived entries are read once for them."""
 
 
-@dataclass
-class Report:
-    """What a verification went over. `found` is told of each difference as it is found."""
-
-    found: Callable[[Discrepancy], None]
-    progress: Callable[["Report"], None]
-    """Told that more is done."""
-    differences: int = 0
-    rows: int = 0
-    """Entries of the archive."""
-    jobs: int = 0
-    """Jobs whose views were compared."""
-    total: int = 0
-    """Rows that there were at first."""
-    notes: list[str] = field(default_factory=list)
-    """What is no difference, but should be known."""
-    without_redis: str = ""
-    """Why Redis was left out, if it was."""
-
-    def name(self, differences: Iterable[Discrepancy]) -> None:
-        """Pass on differences."""
-        for one in differences:
-            self.differences += 1
-            self.found(one)
-
-    def count(self, *, rows: int = 0, jobs: int = 0) -> None:
-        """Count what is done."""
-        self.rows += rows
-        self.jobs += jobs
-        self.progress(self)
-
-
 @dataclass(frozen=True)
-class Verification:
+class Inspection:
     """One log, its archive and its views; with or without Redis."""
 
     place: Place
@@ -84,6 +53,7 @@ class Verification:
             for number, standing in standings.items():
                 yield from self._partition(number, self.log, standing, kept.get(number))
                 yield from self._gaps(number, None)
+            yield from self._discarded()
         if self.with_redis:
             for number in range(self.place.partitions):
                 yield from self._tail(number, standings[number].position if self.log else ZERO)
@@ -99,6 +69,7 @@ class Verification:
             for row in rows:
                 yield from self._row(number, self.log, row)
             yield from self._gaps(number, job)
+            yield from self._discarded(number)
             if self.with_redis:
                 known = {row.id for row in rows}
                 yield from self._unseen(number, job, known, standings[number].position)
@@ -121,7 +92,7 @@ class Verification:
             later += len(rows) - len(chained)
             if kept and (not more or end >= kept.id):
                 self.report.name(audit.feed([row for row in chained if row.id <= kept.id]))
-                self.report.name(_against(audit.head, kept, standing))
+                self.report.name(_against(audit, kept, standing))
                 chained, kept = [row for row in chained if row.id > kept.id], None
             self.report.name(audit.feed(chained))
             yield from self._rows(number, after, end, rows)
@@ -187,6 +158,17 @@ class Verification:
             whole = f"{what}: {why}" if why else what
             one = Discrepancy("version", whole, number, job=gap.job, version=gap.first)
             self.report.name([one])
+
+    def _discarded(self, partition: int | None = None) -> Steps[None]:
+        """List the entries that nobody can check any more, whatever job they were of."""
+        found: list[tuple[int, EntryId]] = yield AskArchive(
+            lambda archive: archive.transact(dead_letters.discarded)
+        )
+        self.report.notes += (
+            f"{number}:{name} was discarded as a dead letter: what it was can be checked no more"
+            for number, name in found
+            if partition in (None, number)
+        )
 
     def _lost_between(self, number: int, gap: Gap) -> Iterator[str]:
         for one in self.lost:
@@ -274,15 +256,16 @@ def _losses(events: Iterable[AnyEvent]) -> list[str]:
 
 def _buried(rows: Iterable[Row], gap: Gap) -> Iterator[str]:
     """Say which dead letters are the missing versions."""
-    for row in rows:
-        event = None if row.job is not None or row.discarded else _event(row.id, row.fields)
+    letters = (row for row in rows if row.job is None and row.discarded is None)
+    for row in letters:
+        event = _event(row.id, row.fields)
         if event and event.job == gap.job and gap.first <= int(row.fields[3]) <= gap.last:
             yield f"version {int(row.fields[3])} is the dead letter {row.id}"
 
 
-def _against(head: Head, kept: PartitionDigest, standing: Standing) -> Iterator[Discrepancy]:
+def _against(audit: ChainAudit, kept: PartitionDigest, standing: Standing) -> Iterator[Discrepancy]:
     """Compare the chain up to where a digest was taken with what the digest says."""
-    what = ""
+    head, what = audit.head, ""
     if kept.id > standing.chained:
         what = f"the digest goes up to {kept.position}, and the archive to {standing.chained}"
     elif (head.number, head.chain.hex()) != (kept.rows, kept.chain):
@@ -291,5 +274,8 @@ def _against(head: Head, kept: PartitionDigest, standing: Standing) -> Iterator[
             f"the archive {head.number} rows and the link {head.chain.hex()}: rows were changed, "
             "and all links after them"
         )
+    elif audit.discarded > kept.discarded:
+        gone = audit.discarded - kept.discarded
+        what = f"{gone} entries that were there then have been discarded since"
     if what:
         yield Discrepancy("digest", what, kept.partition)

@@ -6,7 +6,8 @@ lag and no difference. Memory stays flat, whatever the log has.
 
 What it proves: that the archive's rows are those that the snapshotters stored, in their order, as
 far as nobody computed the hashes anew; up to a digest that was kept, that they are the rows of
-that time. It cannot prove anything of what never was archived (see snapshotter/chain.py).
+that time, and no more of them discarded. It cannot prove anything of what never was archived, nor
+what a discarded dead letter was: the report lists those (see snapshotter/chain.py).
 """
 
 from checkpoint.events.creation import Log, find_log
@@ -19,7 +20,8 @@ from checkpoint.snapshotter.digest import Digest, PartitionDigest
 from checkpoint.snapshotter.discrepancy import Discrepancy
 from checkpoint.snapshotter.restorations import Restoration
 
-from .verification import Report, Verification
+from .inspection import Inspection
+from .report import Report
 
 
 def verify(
@@ -42,6 +44,9 @@ def verify(
         lost = yield AskArchive(restorations.on_record)
     if log is None and (kept or not with_redis):
         raise ArchiveNotConfigured
+    if log is None:
+        nothing = f"The archive knows no log {place.namespace!r}"
+        report.without_archive = nothing if place.has_archive else str(ArchiveNotConfigured())
     if with_redis:
         try:
             yield from _look_at_redis(place, log, report)
@@ -50,15 +55,15 @@ def verify(
                 raise
             report.without_redis = str(error)
             with_redis = False
-    checks = Verification(place, report, log, with_redis, lost)
+    inspection = Inspection(place, report, log, with_redis, lost)
     if job:
-        yield from checks.one_job(job)
+        yield from inspection.one_job(job)
         return
     digests: dict[int, PartitionDigest] = {}
     if kept and log:
         report.name(_of_another(kept, log))
         digests = {one.partition: one for one in kept.partitions if kept.log == log.id}
-    yield from checks.everything(digests)
+    yield from inspection.everything(digests)
 
 
 def _look_at_redis(place: Place, log: Log | None, report: Report) -> Steps[None]:

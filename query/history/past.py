@@ -11,11 +11,10 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
-
-from .lookup import Status, status_of
-from .progress import FailureInfo
-from .resume import data_of
-from .sources import Sources, ask_sources
+from checkpoint.query.listing.sources import Sources, ask_sources
+from checkpoint.query.lookup import Status, no_such_job, status_of
+from checkpoint.query.progress import FailureInfo
+from checkpoint.query.resume import data_of
 
 
 class Moment(NamedTuple):
@@ -39,6 +38,8 @@ class Past(NamedTuple):
     status: Status
     at_ms: int
     """The time that the status is of."""
+    is_early: bool = False
+    """Whether the job began only later."""
 
     @property
     def live(self) -> JobState:
@@ -61,7 +62,7 @@ class JobPast(TypedDict):
     job_id: str
     at: datetime
     status: str
-    """live, deleted, expired or never existed."""
+    """live, deleted, expired, or did not exist yet."""
     incarnation: str | None
     version: int
     pipeline: str
@@ -78,8 +79,8 @@ class JobPast(TypedDict):
 def read_past(place: Place, job: str, moment: Moment = NOW) -> Steps[tuple[Past, str]]:
     """Find what a job was at a moment, and say what could not be asked for it: "" for nothing.
 
-    InvalidName; NotOnRecord for a version or an incarnation that the job never had; LogUnavailable
-    where Redis is away and there is no archive.
+    InvalidName; JobNotLive where there is no such job; NotOnRecord for a version or an incarnation
+    that it never had; LogUnavailable where Redis is away and there is no archive.
     """
     check_name("job", job)
     return (yield from ask_sources(place, lambda sources: _read(sources, job, moment)))
@@ -98,7 +99,7 @@ def state_at(entries: Sequence[Entry], moment: Moment, now_ms: int) -> Past:
             )
         state = fold_all(NOTHING, [one for one in life if one.version <= moment.version])
     at_ms = _time(state, moment, now_ms)
-    return Past(state, status_of(state, at_ms), at_ms)
+    return Past(state, status_of(state, at_ms), at_ms, is_early=not known)
 
 
 def job_past(job: str, past: Past) -> JobPast:
@@ -107,7 +108,7 @@ def job_past(job: str, past: Past) -> JobPast:
     return JobPast(
         job_id=job,
         at=utc(past.at_ms),
-        status=past.status.value,
+        status="did not exist yet" if past.is_early else past.status.value,
         incarnation=str(past.state.incarnation) if past.state.version else None,
         version=past.state.version,
         pipeline=past.state.pipeline,
@@ -135,6 +136,8 @@ def job_past(job: str, past: Past) -> JobPast:
 
 def _read(sources: Sources, job: str, moment: Moment) -> Steps[Past]:
     entries = yield from sources.history(job)
+    if not entries:
+        raise no_such_job(job, has_archive=sources.place.has_archive)
     return state_at(entries, moment, (yield from sources.now_ms()))
 
 

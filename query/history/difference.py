@@ -7,8 +7,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from checkpoint.projector.fold import JobState
-
-from .resume import data_of
+from checkpoint.query.resume import data_of
 
 DEEPEST = 100
 """Levels down to which data is compared part by part; what lies deeper is one value."""

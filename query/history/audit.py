@@ -10,15 +10,14 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.event import StageCompleted, StageFailed
 from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fold
-
-from .pipeline import OPEN, Pipeline
+from checkpoint.query.pipeline import OPEN, Pipeline
 
 KEPT_JOBS = 10_000
 
 NO_DATA = Raw(b"null")
 
 
-class Row(Struct, frozen=True, gc=False):
+class AuditRow(Struct, frozen=True, gc=False):
     """One event, and what its job was after it."""
 
     job: str
@@ -54,7 +53,7 @@ class Span(NamedTuple):
     """Of the jobs that go through this pipeline."""
 
 
-def replay(
+def states_after(
     pages: Iterable[list[Entry]],
 ) -> Iterator[tuple[list[Entry], list[JobState]]]:
     """Fold the log's entries as they come; yield each page with the states after its entries.
@@ -78,9 +77,9 @@ def replay(
 
 def audit(
     pages: Iterable[list[Entry]], span: Span, pipelines: Mapping[str, Pipeline]
-) -> Iterator[list[Row]]:
+) -> Iterator[list[AuditRow]]:
     """Replay entries, and turn those that are wanted into rows."""
-    for entries, states in replay(pages):
+    for entries, states in states_after(pages):
         yield [
             _row(entry, state, pipelines)
             for entry, state in zip(entries, states, strict=True)
@@ -92,9 +91,9 @@ def _is_alive(state: JobState, now_ms: int) -> bool:
     return not state.deleted and state.expires_ms > now_ms
 
 
-def _row(entry: Entry, state: JobState, pipelines: Mapping[str, Pipeline]) -> Row:
+def _row(entry: Entry, state: JobState, pipelines: Mapping[str, Pipeline]) -> AuditRow:
     event = entry.event
-    return Row(
+    return AuditRow(
         job=event.job,
         id=str(entry.id),
         time=entry.id.time,

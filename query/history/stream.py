@@ -18,8 +18,7 @@ from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.freshness import Place
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
-
-from .lookup import SCAN_ENTRIES, decoded
+from checkpoint.query.lookup import SCAN_ENTRIES, decoded
 
 FIRST_PAGE_ENTRIES = 100
 PAGE_ENTRIES = 4000

@@ -17,10 +17,10 @@ from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.outline import Outline, parse_outlines, read_outlines
+from checkpoint.query.lookup import SCAN_ENTRIES, decoded, look_up, status_of
+from checkpoint.query.pipeline import Pipeline, archived_pipelines, declared
+from checkpoint.query.replay import replay_archive, replay_job
 
-from .lookup import SCAN_ENTRIES, decoded, look_up, status_of
-from .pipeline import Pipeline, declared
-from .replay import replay_archive, replay_job
 from .summary import Known
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class LogAndArchive:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveAlone:
-    """The archive while Redis is away. Who holds a job and what pipelines there are is in Redis."""
+    """The archive while Redis is away. Who holds a job is in Redis."""
 
     place: Place
 
@@ -101,9 +101,8 @@ class ArchiveAlone:
         return now_ms
 
     def pipelines(self) -> Steps[dict[str, Pipeline]]:
-        """Return no pipelines."""
-        yield from ()
-        return {}
+        """Return the pipelines that the archive knows of."""
+        return (yield from archived_pipelines())
 
     def look_up(self, jobs: Sequence[str]) -> Steps[dict[str, Known]]:
         """Find the states of jobs."""

@@ -15,11 +15,11 @@ from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import Head, parse_job, parse_position, read_job
+from checkpoint.query.lookup import SCAN_ENTRIES, Status, decoded, status_of
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.discrepancy import Discrepancy
 
 from .comparison import hashed, hashed_state, states
-from .lookup import SCAN_ENTRIES, Status, decoded, status_of
 
 LIVES_AT_ONCE = 100
 SHOWN_VERSIONS = 10

@@ -6,11 +6,11 @@ from typing import TypedDict
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.event import JobRewound
+from checkpoint.query.listing.summary import Known
+from checkpoint.query.lookup import Status
+from checkpoint.query.pipeline import Pipeline
 
-from .lookup import Status
-from .pipeline import Pipeline
 from .record import StageRecord, stage_records
-from .summary import Known
 
 
 class PlanStep(TypedDict):

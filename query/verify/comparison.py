@@ -55,14 +55,14 @@ def of_row(partition: int, row: Row, kind: str, what: str) -> Discrepancy:
 
 def is_same(partition: int, row: Row, logged: Sequence[bytes]) -> bool:
     """Say whether log and archive have the same bytes of an entry."""
-    if row.discarded:
+    if row.discarded is not None:
         return leaf(partition, row.id, logged) == row.discarded
     return list(row.fields) == list(logged)
 
 
 def what_differs(row: Row, logged: Sequence[bytes]) -> str:
     """Say which field of an entry log and archive have otherwise, and how from where on."""
-    if row.discarded:
+    if row.discarded is not None:
         return "it is not the dead letter that was discarded"
     if list(row.fields[::2]) != list(logged[::2]):
         return f"its fields are {list(logged[::2])} in the log, {list(row.fields[::2])} archived"
