@@ -21,10 +21,9 @@ $(VENV)/.installed: pyproject.toml
 demo: install ## Edit a video, kill the editor in the middle, resume (VIDEO=path for your own)
 	$(BIN)/python -m examples.video_editor.demo $(if $(VIDEO),"$(VIDEO)")
 
-# Two at a time: most tests wait for servers and workers, not for a core.
-# The long run of tests/chaos/test_chaos.py is `make chaos`.
+# Four at a time: most tests wait for servers and workers, not for a core.
 test: install check ## Check and run every test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/chaos/test_chaos.py
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 chaos: install ## Hurt everything for a while (MINUTES=10 SEED=1), and check what was promised
 	cd tests && $(abspath $(BIN))/python -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))

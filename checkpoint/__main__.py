@@ -1,6 +1,17 @@
 """`python -m checkpoint` is the command line."""
 
-from .cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it well also while it is still being read in."""
+    try:
+        from .cli import main as command  # noqa: PLC0415 - what takes long must be in the block
+
+        command(prog_name="checkpoint")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
-    main(prog_name="checkpoint")
+    main()

@@ -14,7 +14,7 @@ from checkpoint.events.names import check_name
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.query.capsule import Capsule, CapsuleWriter, Header, latest_life
-from checkpoint.query.lookup import SCAN_ENTRIES, decoded, look_up_past
+from checkpoint.query.lookup import SCAN_ENTRIES, decoded, look_up_past, no_such_job
 from checkpoint.query.pipeline import declare, declared
 
 from .core import Core
@@ -49,7 +49,7 @@ def export_job(core: Core, job: str, write: Write) -> Steps[int]:
         position = positions.get(partition.partition, ZERO)
         yield from _write_logged(partition, job, max(position, last), writer)
     if not writer.close():
-        raise JobNotLive(f"Job {job!r} has no events on record")
+        raise no_such_job(job, has_archive=core.settings.postgres_url is not None)
     return writer.entries
 
 

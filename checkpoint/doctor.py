@@ -1,10 +1,10 @@
 """The doctor: looks at everything that a set-up can have wrong, and says what to do about it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
-from checkpoint.events.creation import find_log
+from checkpoint.events.creation import Log, find_log
 from checkpoint.events.entry_id import utc
 from checkpoint.events.errors import CheckpointError, LogNotReady, UnsupportedServer
 from checkpoint.events.freshness import Place, find_behind, older
@@ -21,7 +21,20 @@ from .readings import Reading, read_redis
 FARTHEST_MS = 5000
 """How far the clocks of Redis and Postgres may be apart: an expired job is told by either."""
 
+TOGETHER_MS = 60_000
+"""What went on within so long belongs to one restart: its partitions go on one after another."""
+
 T = TypeVar("T")
+
+
+class Restart(TypedDict):
+    """A time that Redis was restarted, or had lost entries."""
+
+    at: str
+    """When it went on, by its own clock."""
+    partitions: list[int]
+    jobs_restored: int
+    """How many jobs were written back."""
 
 
 class Finding(NamedTuple):
@@ -30,6 +43,8 @@ class Finding(NamedTuple):
     subject: str
     is_well: bool
     detail: str
+    restarts: Sequence[Restart] = ()
+    """Those on record, oldest first, if they are what was looked at."""
 
 
 def examine(settings: Settings) -> Steps[list[Finding]]:
@@ -42,6 +57,7 @@ def examine(settings: Settings) -> Steps[list[Finding]]:
         findings.append(Finding("archive", is_well=True, detail=detail))
     else:
         findings.append((yield from _looked_at("archive", _archive)))
+        findings.append((yield from _restarts()))
         findings.append((yield from _looked_at("clocks", check_clocks)))
     findings.append((yield from _looked_at("log", lambda: _log(settings))))
     findings.append((yield from _looked_at("lag", lambda: _lag(settings))))
@@ -83,11 +99,43 @@ def _redis() -> Steps[str]:
 def _archive() -> Steps[str]:
     version: int = yield AskArchive(lambda archive: archive.schema_version())
     letters = yield AskArchive(dead_letters.find)
-    restored: list[Restoration] = yield AskArchive(restorations.on_record)
-    return (
-        f"schema version {version}, {len(letters)} dead letters, "
-        f"{len(restored)} restarts and losses of Redis on record"
-    )
+    return f"schema version {version}, {_letters(len(letters))}"
+
+
+def _letters(count: int) -> str:
+    if not count:
+        return "no dead letters"
+    return f"{count} dead letter{'' if count == 1 else 's'}: see `checkpoint deadletters list`"
+
+
+def _restarts() -> Steps[Finding]:
+    """Count the restarts and losses of Redis that are on record, each with all its partitions."""
+    subject = "restarts"
+    try:
+        restored: list[Restoration] = yield AskArchive(restorations.on_record)
+    except CheckpointError as error:
+        return Finding(subject, is_well=False, detail=str(error))
+    found = restarts(restored)
+    if not found:
+        return Finding(subject, is_well=True, detail="none of Redis is on record")
+    times = "once" if len(found) == 1 else f"{len(found)} times"
+    detail = f"Redis was restarted or lost entries {times}, the last time at {found[-1]['at']}"
+    return Finding(subject, is_well=True, detail=detail, restarts=found)
+
+
+def restarts(restored: Sequence[Restoration]) -> list[Restart]:
+    """Group what is on record of each partition, oldest first, by what happened to all. Pure."""
+    found: list[Restart] = []
+    last: Restoration | None = None
+    for one in sorted(restored, key=lambda one: (one.resumed_ms, one.partition)):
+        is_another = last is None or one.resumed_ms - last.resumed_ms > TOGETHER_MS
+        if is_another or one.partition in found[-1]["partitions"]:
+            at = f"{utc(one.resumed_ms):%F %T} UTC"
+            found.append(Restart(at=at, partitions=[], jobs_restored=0))
+        found[-1]["partitions"].append(one.partition)
+        found[-1]["jobs_restored"] += one.jobs
+        last = one
+    return found
 
 
 def _log(settings: Settings) -> Steps[str]:
@@ -97,6 +145,12 @@ def _log(settings: Settings) -> Steps[str]:
     described = f"{settings.namespace!r}, {log.partitions} partitions"
     if settings.postgres_url is None:
         return f"{described}, not compared with an archive"
+    archived: Log | None = yield AskArchive(lambda archive: archive.find_log())
+    if archived and archived.id != log.id:
+        raise LogNotReady(
+            f"Redis and the archive both have a log {settings.namespace!r}, and they belong to "
+            "different logs: see that REDIS_URL and POSTGRES_URL belong together"
+        )
     place = Place(settings.namespace, log.partitions, has_archive=True)
     if behind := (yield from find_behind(place)):
         raise LogNotReady(older(behind))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from checkpoint.events.errors import ExtraMissing
-from checkpoint.query.audit import Row
+from checkpoint.query.history.audit import AuditRow
 
 try:
     import pyarrow as pa  # type: ignore[import-untyped] # it has no types
@@ -36,14 +36,14 @@ SCHEMA = pa.schema(
         pa.field("status", _NAME, nullable=False),
     ]
 )
-"""The names are those of `Row`; `data` is JSON text."""
+"""The names are those of `AuditRow`; `data` is JSON text."""
 
 
-def write_parquet(path: Path, pages: Iterable[list[Row]]) -> int:
+def write_parquet(path: Path, pages: Iterable[list[AuditRow]]) -> int:
     """Write rows to a file, a group at a time; return how many there are."""
     count = 0
     with parquet.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        group: list[Row] = []
+        group: list[AuditRow] = []
         for rows in pages:
             group += rows
             if len(group) >= GROUP_ROWS:
@@ -54,11 +54,11 @@ def write_parquet(path: Path, pages: Iterable[list[Row]]) -> int:
     return count + len(group)
 
 
-def _table(rows: list[Row]) -> "pa.Table":
+def _table(rows: list[AuditRow]) -> "pa.Table":
     columns = {name: [getattr(row, name) for row in rows] for name in SCHEMA.names}
     columns["data"] = [None if row.type != "stage_completed" else _text(row) for row in rows]
     return pa.table(columns, schema=SCHEMA)
 
 
-def _text(row: Row) -> str:
+def _text(row: AuditRow) -> str:
     return bytes(row.data).decode()

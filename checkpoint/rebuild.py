@@ -51,7 +51,7 @@ class Rebuilt:
     """The jobs whose views were left as they are: not all of their entries are on record."""
 
 
-class Tail:
+class Unarchived:
     """The entries of a partition that the archive does not have yet, by job."""
 
     def __init__(self, partition: PartitionKeys) -> None:
@@ -95,14 +95,14 @@ def rebuild(place: Place, number: int, tell: Tell) -> Steps[Rebuilt]:
     is away.
     """
     partition = PartitionKeys(place.namespace, number)
-    rebuilt, tail = Rebuilt(), Tail(partition)
+    rebuilt, unarchived = Rebuilt(), Unarchived(partition)
     cursor = b""
     names: list[str] = []
     while cursor != b"0":
         cursor, some = yield from _scan_heads(partition, cursor)
         names += some
         while len(names) >= JOBS_AT_ONCE or (names and cursor == b"0"):
-            yield from _rebuild_jobs(place, partition, tail, names[:JOBS_AT_ONCE], rebuilt)
+            yield from _rebuild_jobs(place, partition, unarchived, names[:JOBS_AT_ONCE], rebuilt)
             del names[:JOBS_AT_ONCE]
             tell(rebuilt.views)
     return rebuilt
@@ -121,18 +121,22 @@ def rebuild_job(place: Place, job: str) -> Steps[Rebuilt]:
     """Replace the view of one job; no view is written of a job that is not alive."""
     rebuilt = Rebuilt()
     partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
-    yield from _rebuild_jobs(place, partition, Tail(partition), [job], rebuilt)
+    yield from _rebuild_jobs(place, partition, Unarchived(partition), [job], rebuilt)
     return rebuilt
 
 
 def _rebuild_jobs(
-    place: Place, partition: PartitionKeys, tail: Tail, jobs: Sequence[str], rebuilt: Rebuilt
+    place: Place,
+    partition: PartitionKeys,
+    unarchived: Unarchived,
+    jobs: Sequence[str],
+    rebuilt: Rebuilt,
 ) -> Steps[None]:
     pending = list(jobs)
     for _ in range(TRIES):
         reply = yield from on_fresh_log(place, read_views(partition, pending))
         position, known = parse_views(reply, pending)
-        lives = yield from _lives(place, partition, tail, known)
+        lives = yield from _lives(place, partition, unarchived, known)
         states = {job: fold_all(NOTHING, life) for job, life in lives.items() if life}
         crash_point("rebuild: before the views")
         reply = yield from on_fresh_log(place, rebuild_views(partition, states))
@@ -150,18 +154,18 @@ def _rebuild_jobs(
 
 
 def _lives(
-    place: Place, partition: PartitionKeys, tail: Tail, known: dict[str, Known]
+    place: Place, partition: PartitionKeys, unarchived: Unarchived, known: dict[str, Known]
 ) -> Steps[dict[str, list[Entry]]]:
     """Find the entries of each job's incarnation, from the first on without a gap."""
     archived: dict[str, list[Entry]] = {}
     if place.has_archive:
         positions = yield AskArchive(lambda archive: archive.positions())
-        tail.forget(positions[partition.partition])
+        unarchived.forget(positions[partition.partition])
         heads = {job: one.head.incarnation for job, one in known.items()}
         archived = yield AskArchive(lambda archive: archive.lives(heads))
-    yield from tail.read_on()
+    yield from unarchived.read_on()
     return {
-        job: _without_gap([*archived.get(job, ()), *tail.of(job)], one.head.incarnation)
+        job: _without_gap([*archived.get(job, ()), *unarchived.of(job)], one.head.incarnation)
         for job, one in known.items()
     }
 

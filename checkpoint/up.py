@@ -17,9 +17,11 @@ from .embedded.service import Service
 from .embedded.supervisor import keep_running
 from .embedded.worker import Worker
 from .events.endpoints import ENDPOINTS_FILE, default_folder
-from .events.errors import ServerStartError
+from .events.errors import InvalidSettings, ServerStartError
+from .events.settings import LIMITS, Settings
 
 _KINDS = ("projector", "snapshotter")
+_LAST_PORT = LIMITS["web_port"][1]
 
 
 def up(folder: Path | None = None) -> None:
@@ -27,8 +29,9 @@ def up(folder: Path | None = None) -> None:
 
     What dies is started again. As soon as all are ready, `endpoints.env` in the folder says where
     the servers listen. Returns when everything has stopped; if this process is killed, everything
-    stops too. Raises ServerStartError, FolderInUse or ExtraMissing.
+    stops too. Raises ServerStartError, FolderInUse, ExtraMissing or InvalidSettings.
     """
+    ports = _web_ports()
     folder = make_private(_chosen(folder))
     with _interrupted_by_signals(), suppress(KeyboardInterrupt), ExitStack() as stack:
         _hold(folder, stack)
@@ -37,9 +40,12 @@ def up(folder: Path | None = None) -> None:
             _start([server], stack)
         urls = {"REDIS_URL": valkey.url, "POSTGRES_URL": postgres.url}
         page = Page(folder / "web", urls)
-        workers = [*(Worker(kind, folder / kind, urls) for kind in _KINDS), page]
+        workers = [*(Worker(kind, folder / kind, urls, ports[kind]) for kind in _KINDS), page]
         _start(workers, stack)
         _say(f"page: {page.url}")
+        for kind, port in ports.items():
+            if port:
+                _say(f"metrics of the {kind}: port {port}, at /metrics")
         _announce(folder, urls, stack)
         keep_running([valkey, postgres, *workers], _say)
 
@@ -49,6 +55,18 @@ def _chosen(folder: Path | None) -> Path:
         return (folder or default_folder()).expanduser().absolute()
     except RuntimeError as error:
         raise ServerStartError(f"There is no default data folder, name one: {error}") from error
+
+
+def _web_ports() -> dict[str, int]:
+    """Give each worker a port of its own: the one that is set, and those after it."""
+    ours = {name: text for name, text in os.environ.items() if name.startswith("CHECKPOINT_")}
+    first = Settings.from_env(ours).web_port
+    ports = {kind: first + number if first else 0 for number, kind in enumerate(_KINDS)}
+    if max(ports.values()) > _LAST_PORT:
+        raise InvalidSettings(
+            f"CHECKPOINT_WEB_PORT={first}: there is no port after it for the second worker"
+        )
+    return ports
 
 
 def _hold(folder: Path, stack: ExitStack) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -73,7 +74,7 @@ def check_port(host: str, port: int) -> None:
     except OSError as error:
         raise InvalidSettings(
             f"CHECKPOINT_WEB_PORT={port}: a worker cannot listen on {host}, port {port}: "
-            f"{error.strerror or error}. Give each worker its own port"
+            f"{os.strerror(error.errno or 0)}. Give each worker its own port"
         ) from error
 
 

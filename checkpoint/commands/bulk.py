@@ -21,14 +21,15 @@ from checkpoint.events.errors import (
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
-from checkpoint.query.jobs import ALL, JobFilter, JobPage, list_jobs
+from checkpoint.query.listing.jobs import ALL, JobFilter, JobPage, list_jobs
 from checkpoint.query.pipeline import OPEN
 from checkpoint.servers import Servers
 
 from .reporting import place_of
 from .selection import selecting
-from .terminal import note
-from .words import plain, times
+from .terminal import confirm, note
+from .terminal import tell as tell_line
+from .words import times
 
 T = TypeVar("T")
 
@@ -43,6 +44,9 @@ REFUSALS = (
     VersionConflict,
 )
 """What concerns one job only, so that the others' turn comes all the same."""
+
+NOT_MEANT = (JobNotLive, UnknownStage)
+"""What makes a job none of those that a command in bulk means."""
 
 
 class Plan(NamedTuple):
@@ -84,12 +88,14 @@ class Targets:
             if self.in_bulk:
                 wanted = replace(self.wanted, statuses=self.wanted.statuses or LIVE)
                 jobs = [job for page in _pages(servers, place, wanted) for job in page]
-            actor = Actor(servers, Core.of(settings, OPEN), planner)
+            actor = Actor(servers, Core.of(settings, OPEN), planner, in_bulk=self.in_bulk)
             plans: Plans = actor.plans(jobs)
             if self.dry_run or (self.in_bulk and not self.yes):
                 plans = list(_shown(plans))
+                actor.tell_left_out()
             if self._is_meant(plans):
                 actor.carry_out(plans)
+            actor.tell_left_out()
         sys.exit(1 if actor.refused else 0)
 
     def _is_meant(self, plans: Plans) -> bool:
@@ -100,10 +106,9 @@ class Targets:
         if self.dry_run:
             note(f"A dry run: {jobs} would be changed")
             return False
-        if jobs == times(0, "job") or click.confirm(f"Do this to {jobs}?"):
-            return True
-        note("Nothing was done")
-        sys.exit(1)
+        if jobs != times(0, "job"):
+            confirm(f"Do this to {jobs}?")
+        return True
 
 
 @dataclass(slots=True)
@@ -113,7 +118,9 @@ class Actor:
     servers: Servers
     core: Core
     planner: Planner
+    in_bulk: bool
     refused: int = 0
+    left_out: int = 0
 
     def plans(self, jobs: Iterable[str]) -> Iterator[tuple[str, Plan]]:
         """Plan for each job that does not refuse."""
@@ -127,10 +134,19 @@ class Actor:
             if plan.act is None or self._attempt(plan.act()) is not None:
                 _tell(job, plan)
 
+    def tell_left_out(self) -> None:
+        """Say how many jobs were left out, once."""
+        if self.left_out:
+            note(f"{times(self.left_out, 'job')} left out: not live, or without such a stage")
+        self.left_out = 0
+
     def _attempt(self, steps: Steps[T]) -> T | None:
         try:
             return self.servers.run(steps)
         except REFUSALS as error:
+            if self.in_bulk and isinstance(error, NOT_MEANT):
+                self.left_out += 1
+                return None
             self.refused += 1
             note(f"Error: {error}")
             return None
@@ -175,7 +191,7 @@ def _shown(plans: Plans) -> Iterator[tuple[str, Plan]]:
 
 
 def _tell(job: str, plan: Plan) -> None:
-    click.echo(plain(f"{job}: {plan.what}"))
+    tell_line(f"{job}: {plan.what}")
 
 
 def _pages(servers: Servers, place: Place, wanted: JobFilter) -> Iterator[list[str]]:

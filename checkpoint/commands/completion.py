@@ -51,8 +51,8 @@ def complete_job(
 
 
 def _latest(namespace: str) -> Steps[list[tuple[str, str]]]:
-    from checkpoint.query.jobs import list_jobs  # noqa: PLC0415 - for who presses Tab
-    from checkpoint.query.place import find_place  # noqa: PLC0415 - same
+    from checkpoint.query.listing.jobs import list_jobs  # noqa: PLC0415 - for who presses Tab
+    from checkpoint.query.listing.place import find_place  # noqa: PLC0415 - same
 
     place: Place = yield from find_place(namespace, has_archive=False)
     page = yield from list_jobs(place, limit=NAMES)

@@ -1,6 +1,7 @@
 """Commands about dead letters: entries that are no events, or that the archive refuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,8 @@ from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps
 
 from .reporting import as_json, place_of, reported, run
-from .terminal import say_json
-from .words import plain, when
+from .terminal import confirm, say_json, tell
+from .words import plain, times, when
 
 if TYPE_CHECKING:
     from checkpoint.snapshotter.dead_letters import Burial
@@ -27,10 +28,10 @@ def deadletters() -> None:
 @as_json
 @reported
 def list_all(*, as_json: bool) -> None:
-    """List the dead letters, oldest first."""
+    """List the dead letters, newest first."""
     from checkpoint.snapshotter.dead_letters import find  # noqa: PLC0415 - psycopg
 
-    found: list[Burial] = _ask(find)
+    found: list[Burial] = _ask(find)[::-1]
     if as_json:
         say_json([_described(buried) for buried in found])
         return
@@ -68,15 +69,20 @@ def retry(name: str) -> None:
 
 
 @deadletters.command()
-@click.argument("name")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @reported
-def discard(name: str) -> None:
-    """Forget a dead letter."""
+def discard(names: Sequence[str], *, yes: bool) -> None:
+    """Forget dead letters; nothing brings their bytes back."""
     from checkpoint.snapshotter import dead_letters  # noqa: PLC0415 - psycopg
 
-    buried = _find(name)
-    _ask(lambda archive: dead_letters.discard(archive, buried))
-    click.echo(f"{_name(buried)}: discarded")
+    letters = [_find(name) for name in dict.fromkeys(names)]
+    if not yes:
+        what = names[0] if len(letters) == 1 else times(len(letters), "dead letter")
+        confirm(f"Discard {what}?")
+    for buried in letters:
+        _ask(partial(dead_letters.discard, buried=buried))
+        tell(f"{_name(buried)}: discarded")
 
 
 def _ask(question: Callable[[Any], Any]) -> Any:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import click
+from msgspec.structs import replace
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.event import (
@@ -19,13 +20,14 @@ from checkpoint.events.event import (
 )
 from checkpoint.projector.fold import NOTHING, fold
 from checkpoint.query.capsule import read_capsule
-from checkpoint.query.difference import Difference, difference
-from checkpoint.query.explain import explain as explained
-from checkpoint.query.past import NOW, Moment, state_at
+from checkpoint.query.history.difference import Difference, difference
+from checkpoint.query.history.explain import explain as explained
+from checkpoint.query.history.past import NOW, Moment, state_at
+from checkpoint.query.history.record import JobRecord, attempts, read_record, stage_records
+from checkpoint.query.listing.summary import JobSummary, Known, summarize
+from checkpoint.query.lookup import no_such_job
 from checkpoint.query.pipeline import OPEN, Pipeline
-from checkpoint.query.record import JobRecord, attempts, read_record, stage_records
 from checkpoint.query.replay import history_event
-from checkpoint.query.summary import Known
 
 from .completion import complete_job
 from .reporting import as_json, look, reported
@@ -56,13 +58,15 @@ def of_pipeline(command: Callable[..., Any]) -> Callable[..., Any]:
 def show(job: str, pipeline: str | None, stages: str | None, *, as_json: bool) -> None:
     """Show how far a job has come, stage by stage."""
     record = _record(job)
-    records = stage_records(record.known, record.entries, _pipeline(record, pipeline, stages))
+    chosen = _pipeline(record, pipeline, stages)
+    summary = _as_of(record, chosen) if pipeline or stages else record.summary
+    records = stage_records(record.known, record.entries, chosen)
     if as_json:
-        say_json({**record.summary, "stages": records})
+        say_json({**summary, "stages": records})
         return
     from .sheets import job_sheet  # noqa: PLC0415 - rich
 
-    say(*job_sheet(record.summary, records, datetime.now(UTC)))
+    say(*job_sheet(summary, records, datetime.now(UTC)))
 
 
 @click.command()
@@ -142,7 +146,7 @@ def _record(job: str) -> JobRecord:
     record = look(lambda place: read_record(place, job))
     note(record.note)
     if not record.exists:
-        raise click.ClickException(f"There is no job {plain(job)!r}, and none is on record")
+        raise no_such_job(job, has_archive=record.has_archive)
     return record
 
 
@@ -167,6 +171,13 @@ def _pipeline(record: JobRecord, name: str | None, stages: str | None) -> Pipeli
             "Name the stages with --stages a,b,c"
         )
     return record.pipelines.get(wanted, OPEN)
+
+
+def _as_of(record: JobRecord, pipeline: Pipeline) -> JobSummary:
+    """Summarize a job as if it were in a pipeline."""
+    state = replace(record.known.state, pipeline=pipeline.name)
+    known = record.known._replace(state=state)
+    return summarize(record.job, known, {pipeline.name: pipeline})
 
 
 def _changes(entries: Sequence[Entry]) -> list[Difference]:

@@ -1,5 +1,6 @@
 """Commands about many jobs: jobs, delete."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -8,16 +9,18 @@ import click
 
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.freshness import Place
+from checkpoint.events.names import check_name
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
 from checkpoint.manager import CheckpointManager
-from checkpoint.query.jobs import LIMIT, JobFilter, JobPage, list_jobs
-from checkpoint.query.pipeline import OPEN, declared
+from checkpoint.query.listing.jobs import LIMIT, JobFilter, JobPage, list_jobs
+from checkpoint.query.lookup import Status, look_up_past, no_such_job
+from checkpoint.query.pipeline import OPEN, Pipeline, declared
 
 from .completion import complete_job
-from .reporting import as_json, look, place_of, reported, run
+from .reporting import as_json, look, looking, reported, run
 from .selection import selecting
-from .terminal import console, is_terminal, note, say, say_json
+from .terminal import confirm, console, note, say, say_json, tell
 from .words import plain, times
 
 
@@ -46,11 +49,18 @@ def jobs(wanted: JobFilter, limit: int, before: str | None, *, as_json: bool) ->
 
 def _list(place: Place, wanted: JobFilter, before: str | None, limit: int) -> Steps[JobPage]:
     """List jobs; UnknownStage where the pipeline that was named has no such stage."""
-    if wanted.pipeline and wanted.stage:
+    pipelines: dict[str, Pipeline] = {}
+    if wanted.pipeline:
         with suppress(LogUnavailable):  # then nobody knows the stages
             pipelines = yield from declared(place.namespace)
-            pipelines.get(wanted.pipeline, OPEN).check(wanted.stage)
-    return (yield from list_jobs(place, wanted, before=before, limit=limit))
+            if wanted.stage:
+                pipelines.get(wanted.pipeline, OPEN).check(wanted.stage)
+    page = yield from list_jobs(place, wanted, before=before, limit=limit)
+    if wanted.pipeline and wanted.pipeline not in pipelines and not page.jobs:
+        on_record = ", ".join(map(repr, pipelines)) or "none"
+        known = f"No pipeline {wanted.pipeline!r} is on record; on record are: {on_record}"
+        page = page._replace(note="\n".join(filter(None, [page.note, known])))
+    return page
 
 
 @click.command()
@@ -60,11 +70,24 @@ def _list(place: Place, wanted: JobFilter, before: str | None, limit: int) -> St
 def delete(names: Sequence[str], *, yes: bool) -> None:
     """Forget the checkpoints of jobs; their ids begin new lives."""
     settings = Settings.from_env()
-    run(settings, place_of(settings))
-    if is_terminal() and not yes:
-        whose = plain(names[0]) if len(names) == 1 else times(len(names), "job")
-        click.confirm(f"Delete the checkpoints of {whose}?", abort=True)
+    known = run(settings, looking(settings, lambda place: _known(place, names)))
+    if known and not yes:
+        whose = plain(known[0]) if len(known) == 1 else times(len(known), "job")
+        confirm(f"Delete the checkpoints of {whose}?")
     with CheckpointManager(settings) as manager:
-        for job in names:
+        for job in known:
             deleted = manager.delete_job_checkpoints(job)
-            click.echo(f"{plain(job)}: {'deleted' if deleted else 'had no live checkpoints'}")
+            tell(f"{job}: {'deleted' if deleted else 'had no live checkpoints'}")
+    sys.exit(len(known) < len(names))
+
+
+def _known(place: Place, names: Sequence[str]) -> Steps[list[str]]:
+    """Return the jobs of which anything is known, and say which are not."""
+    known = []
+    for job in names:
+        answer = yield from look_up_past(place, check_name("job", job))
+        if answer.status is Status.UNKNOWN:
+            note(f"Error: {no_such_job(job, has_archive=place.has_archive)}")
+        else:
+            known.append(job)
+    return known

@@ -12,6 +12,7 @@ from checkpoint.events.errors import ArchiveNotConfigured, LogNotReady
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps
+from checkpoint.query.lookup import Status, ask_archive, look_up_past, no_such_job
 
 from .progress import Meter, metered
 from .reporting import as_json, place_of, reported, run
@@ -19,7 +20,7 @@ from .terminal import note, say_json
 from .words import plain, times
 
 if TYPE_CHECKING:
-    from checkpoint.query.verification import Report
+    from checkpoint.query.verify.report import Report
     from checkpoint.snapshotter.digest import Digest
     from checkpoint.snapshotter.discrepancy import Discrepancy
 
@@ -41,11 +42,14 @@ def verify(job: str | None, *, against: BinaryIO | None, archive_only: bool, as_
     found. Who may write there can compute the hashes anew; only a digest that is kept elsewhere
     (--against) finds that. Nothing can be proved of what never was archived.
 
+    Of a discarded dead letter only a hash is left, which does not tell that it was one: each is
+    listed in a note, and more of them than at the time of the digest are a difference.
+
     All may be running meanwhile. What archive or views do not have yet is lag, and no difference.
     Read access to Postgres is enough. Rows that an earlier release stored are named.
     """
-    from checkpoint.query.verification import Report  # noqa: PLC0415 - psycopg
     from checkpoint.query.verify import verify as steps  # noqa: PLC0415 - psycopg
+    from checkpoint.query.verify.report import Report  # noqa: PLC0415 - psycopg
 
     if job and against:
         raise click.UsageError("--against checks the whole archive: leave JOB out")
@@ -58,9 +62,11 @@ def verify(job: str | None, *, against: BinaryIO | None, archive_only: bool, as_
         def verified() -> Steps[None]:
             place = yield from (_archive_of(settings) if archive_only else place_of(settings))
             yield from steps(place, report, job=job or "", kept=kept, with_redis=not archive_only)
+            if job and not (report.rows or report.differences or report.without_redis):
+                yield from _must_be_known(place, job, in_redis=not archive_only)
 
         run(settings, verified())
-    well = not report.differences and not report.without_redis
+    well = not (report.differences or report.without_redis or report.without_archive)
     if as_json:
         say_json(
             {
@@ -70,10 +76,11 @@ def verify(job: str | None, *, against: BinaryIO | None, archive_only: bool, as_
                 "jobs": report.jobs,
                 "notes": report.notes,
                 "without_redis": report.without_redis,
+                "without_archive": report.without_archive,
             }
         )
     else:
-        _conclude(report)
+        _conclude(report, without_redis=archive_only or bool(report.without_redis))
     sys.exit(not well)
 
 
@@ -83,8 +90,9 @@ def verify(job: str | None, *, against: BinaryIO | None, archive_only: bool, as_
 def digest(*, as_json: bool) -> None:
     """Print what the archive comes to: keep the JSON elsewhere, for `verify --against`.
 
-    Of every partition the last chained entry, how many rows there are up to it, and the hash over
-    all of them. Nobody can change a row of that time without this hash coming out otherwise.
+    Of every partition the last chained entry, how many rows there are up to it, how many of those
+    are discarded dead letters, and the hash over all. Nobody can change a row of that time without
+    this hash coming out otherwise, or discard one without there being more.
     """
     from checkpoint.snapshotter.digest import take  # noqa: PLC0415 - psycopg
 
@@ -101,7 +109,15 @@ def digest(*, as_json: bool) -> None:
     click.echo(f"log {taken.log}")
     for one in taken.partitions:
         rows = times(one.rows, "row")
-        click.echo(f"  partition {one.partition}: {rows} up to {one.position}  {one.chain}")
+        gone = f", {one.discarded} discarded," if one.discarded else ""
+        click.echo(f"  partition {one.partition}: {rows}{gone} up to {one.position}  {one.chain}")
+
+
+def _must_be_known(place: Place, job: str, *, in_redis: bool) -> Steps[None]:
+    """Raise JobNotLive where nobody knows of the job: then nothing was compared."""
+    known = yield from (look_up_past(place, job) if in_redis else ask_archive(job))
+    if known.status is Status.UNKNOWN:
+        raise no_such_job(job, has_archive=place.has_archive)
 
 
 def _archive_of(settings: Settings) -> Steps[Place]:
@@ -141,11 +157,15 @@ def _shown_on(meter: Meter) -> Callable[["Report"], None]:
     return show
 
 
-def _conclude(report: "Report") -> None:
+def _conclude(report: "Report", *, without_redis: bool) -> None:
     for one in report.notes:
         note(one)
     if report.without_redis:
         note(f"Redis was left out: {report.without_redis}")
-    over = f"{times(report.rows, 'archived row')}, {times(report.jobs, 'job')} in Redis"
+    if report.without_archive:
+        note(f"There is no archive to compare with: {report.without_archive}")
+    over = [] if report.without_archive else [times(report.rows, "archived row")]
+    over += [] if without_redis else [f"{times(report.jobs, 'job')} in Redis"]
     differences = times(report.differences, "difference") if report.differences else "no difference"
-    click.echo(f"{over}: {differences}")
+    left = "; the jobs in Redis were not compared" if without_redis else ""
+    click.echo(f"{', '.join(over)}: {differences}{left}")

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from checkpoint.events.freshness import Place
+from checkpoint.events.names import check_name
 from checkpoint.events.settings import Settings
-from checkpoint.query.place import find_place
+from checkpoint.events.steps import Steps
+from checkpoint.query.listing.place import find_place
+from checkpoint.query.lookup import Status, look_up_past, no_such_job
 from checkpoint.servers import Servers
 
 from .progress import metered
@@ -39,11 +42,9 @@ def rebuild(partition: int | None, job: str | None, *, as_json: bool) -> None:
     Says which views were lost or not what the log says. It can be interrupted and run again. Exits
     with 1 if a view had to be left as it was.
     """
-    from checkpoint.rebuild import rebuild_job  # noqa: PLC0415 - `--help` is fast
-
     if partition is not None and job is not None:
         raise click.UsageError("--partition and --job cannot be given together")
-    rebuilt = _rebuild(partition) if job is None else look(lambda place: rebuild_job(place, job))
+    rebuilt = _rebuild(partition) if job is None else look(lambda place: _rebuild_job(place, job))
     if as_json:
         say_json(asdict(rebuilt))
     else:
@@ -60,6 +61,15 @@ def _list_jobs(what: str, jobs: list[str]) -> None:
         click.echo(f"  {plain(job)}")
     if len(jobs) > SHOWN:
         click.echo(f"  … and {len(jobs) - SHOWN:,} more: --json has them all")
+
+
+def _rebuild_job(place: Place, job: str) -> Steps["Rebuilt"]:
+    from checkpoint.rebuild import rebuild_job  # noqa: PLC0415 - `--help` is fast
+
+    known = yield from look_up_past(place, check_name("job", job))
+    if known.status is Status.UNKNOWN:
+        raise no_such_job(job, has_archive=place.has_archive)
+    return (yield from rebuild_job(place, job))
 
 
 def _rebuild(partition: int | None) -> "Rebuilt":

@@ -13,8 +13,8 @@ from checkpoint.events.entry_id import EntryId, utc
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
-from checkpoint.query.pipeline import Pipeline, declared
-from checkpoint.query.place import find_place
+from checkpoint.query.listing.place import find_place
+from checkpoint.query.pipeline import Pipeline, archived_pipelines, declared
 from checkpoint.servers import Servers
 
 from .moment import Moment
@@ -26,10 +26,10 @@ from .words import plain, times, when
 
 if TYPE_CHECKING:
     from checkpoint.events.entry import Entry
-    from checkpoint.query.audit import Row, Span
-    from checkpoint.query.past import JobPast, Past
-    from checkpoint.query.past import Moment as PastMoment
-    from checkpoint.query.stream import Extent
+    from checkpoint.query.history.audit import AuditRow, Span
+    from checkpoint.query.history.past import JobPast, Past
+    from checkpoint.query.history.past import Moment as PastMoment
+    from checkpoint.query.history.stream import Extent
 
 SHOWN_DATA = 200
 
@@ -51,7 +51,7 @@ class IncarnationName(click.ParamType):
 
 @click.command()
 @click.argument("job", required=False)
-@click.option("--at", "at_ms", type=Moment(), help="JOB as it was at a time: ISO 8601, or 10m ago.")
+@click.option("--at", "at_ms", type=Moment(), help="JOB as it was then.")
 @click.option("--version", type=click.IntRange(min=1), help="JOB after this event.")
 @click.option("--incarnation", type=IncarnationName(), help="JOB in this life, by its first event.")
 @click.option("--capsule", type=click.File("rb"), help="The job in a capsule; no server is asked.")
@@ -62,7 +62,7 @@ class IncarnationName(click.ParamType):
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write events to this file: .jsonl or .parquet; by default JSON Lines to stdout.",
+    help="Write events to this file: .jsonl or .parquet; by default (or -) JSON Lines to stdout.",
 )
 @reported
 def replay(
@@ -80,12 +80,17 @@ def replay(
 ) -> None:
     """Show JOB as it was, or without JOB stream every event with what its job was after it.
 
-    A time is in UTC unless it says otherwise. A stream is in the order of the log: what the
+    A time is ISO 8601 (2026-01-31T12:00:00, in UTC unless it says otherwise), or how long ago: 10m,
+    2h, 3d. A stream is in the order of the log: what the
     archive has, and then the rest.
     """
-    from checkpoint.query.audit import Span  # noqa: PLC0415 - `--help` is fast
-    from checkpoint.query.past import Moment as PastMoment  # noqa: PLC0415 - likewise
+    from checkpoint.query.history.audit import Span  # noqa: PLC0415 - `--help` is fast
+    from checkpoint.query.history.past import Moment as PastMoment  # noqa: PLC0415 - likewise
 
+    if at_ms is not None and version is not None:
+        raise click.UsageError("--at and --version are two ways to say the same: give one")
+    if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+        raise click.UsageError("--since is not before --until: no event is in between")
     of_one = {"--at": at_ms, "--version": version, "--incarnation": incarnation}
     of_all = {"--since": since_ms, "--until": until_ms, "--pipeline": pipeline, "--out": out}
     if job is not None or capsule is not None:
@@ -105,7 +110,7 @@ def _refuse(why: str, options: dict[str, Any]) -> None:
 
 
 def _on_record(job: str | None, moment: "PastMoment") -> "tuple[str, Past]":
-    from checkpoint.query.past import read_past  # noqa: PLC0415 - as above
+    from checkpoint.query.history.past import read_past  # noqa: PLC0415 - as above
 
     name = job or ""
     past, missing = look(lambda place: read_past(place, name, moment))
@@ -115,7 +120,7 @@ def _on_record(job: str | None, moment: "PastMoment") -> "tuple[str, Past]":
 
 def _in_capsule(job: str | None, file: BinaryIO, moment: "PastMoment") -> "tuple[str, Past]":
     from checkpoint.query.capsule import read_capsule  # noqa: PLC0415 - as above
-    from checkpoint.query.past import state_at  # noqa: PLC0415 - as above
+    from checkpoint.query.history.past import state_at  # noqa: PLC0415 - as above
 
     capsule = read_capsule(file.read())
     if job not in (None, capsule.job):
@@ -125,7 +130,7 @@ def _in_capsule(job: str | None, file: BinaryIO, moment: "PastMoment") -> "tuple
 
 
 def _tell(job: str, past: "Past", *, as_json: bool) -> None:
-    from checkpoint.query.past import job_past  # noqa: PLC0415 - as above
+    from checkpoint.query.history.past import job_past  # noqa: PLC0415 - as above
 
     known = job_past(job, past)
     if as_json:
@@ -151,8 +156,9 @@ def _lines(past: "JobPast") -> Iterator[str]:
 
 
 def _stream(span: "Span", until_ms: int | None, out: Path | None) -> None:
-    from checkpoint.query.stream import find_extent, stream  # noqa: PLC0415 - as above
+    from checkpoint.query.history.stream import find_extent, stream  # noqa: PLC0415 - as above
 
+    out = None if out == Path("-") else out
     if out is not None and out.suffix not in (".jsonl", ".parquet"):
         raise click.UsageError(f"--out {out}: the name ends in .jsonl or .parquet")
     # nothing of a stream is part of a cycle, and to look for them takes as long as all the rest
@@ -176,7 +182,7 @@ def _pipelines(servers: Servers, place: Place) -> tuple[dict[str, Pipeline], boo
         if not place.has_archive:
             raise
         note(f"The archive alone is replayed. {error}")
-        return {}, False
+        return servers.run(archived_pipelines()), False
 
 
 @contextmanager
@@ -202,7 +208,7 @@ def _write(
     pipelines: dict[str, Pipeline],
     out: Path | None,
 ) -> None:
-    from checkpoint.query.audit import audit  # noqa: PLC0415 - as above
+    from checkpoint.query.history.audit import audit  # noqa: PLC0415 - as above
 
     rows = audit(pages, span, pipelines)
     if out is None:
@@ -219,7 +225,7 @@ def _write(
     note(f"{times(count, 'event')} in {out}")
 
 
-def _write_lines(file: BinaryIO, pages: "Iterable[list[Row]]") -> int:
+def _write_lines(file: BinaryIO, pages: "Iterable[list[AuditRow]]") -> int:
     from msgspec.json import Encoder  # noqa: PLC0415 - beside the others
 
     encoder = Encoder()

@@ -11,7 +11,7 @@ from checkpoint.events.errors import CheckpointError
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
-from checkpoint.query.place import find_place
+from checkpoint.query.listing.place import find_place
 from checkpoint.servers import Servers
 
 from .words import plain

@@ -29,7 +29,13 @@ def up(data: Path | None) -> None:
 
 @click.command()
 @click.argument("kind", type=KIND)
-@click.option("--loglevel", default="warning", help="debug, info, warning or error.")
+@click.option(
+    "--loglevel",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="What goes to stderr, and all that is worse.",
+)
 @reported
 def worker(kind: str, loglevel: str) -> None:
     """Run a worker: the projector keeps the view, the snapshotter the archive."""

@@ -1,7 +1,9 @@
 """The commands, in sections by what they are for, and what their exit codes mean."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -10,10 +12,10 @@ INTERRUPTED = 130
 LONGEST = 200
 """Characters of a command's help in the list: nothing is cut."""
 CODES = (
-    ("0", "All is well."),
+    ("0", "All is well, also if a reader of the output has had enough (a closed pipe)."),
     ("1", "Something is not, or there was an error; stderr says what."),
     ("2", "The command was not given as it can be."),
-    ("130", "Interrupted by Ctrl-C."),
+    ("130", "Interrupted by Ctrl-C; up, watch and web end well by it, with 0."),
 )
 
 
@@ -60,14 +62,65 @@ class Sections(click.Group):
         """Run a command; on its own, end with the exit codes that the help tells."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        if sys.stdout is None:  # as `>&-` has it
+            click.echo("Error: stdout is closed: write to /dev/null instead", err=True)
+            sys.exit(1)
+        code: Any
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except SystemExit as ended:
+            code = ended.code
         except click.ClickException as error:
             error.show()
-            sys.exit(error.exit_code)
+            code = error.exit_code
         except click.Abort as error:
-            if isinstance(error.__context__, KeyboardInterrupt):
-                sys.exit(INTERRUPTED)
-            click.echo("Nothing was done", err=True)  # somebody was asked, and said no
-            sys.exit(1)
-        sys.exit(code)
+            is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
+            if not is_interrupted:
+                click.echo("Nothing was done", err=True)  # somebody was asked, and said no
+            code = INTERRUPTED if is_interrupted else 1
+        except OSError as error:
+            code = _failed(error)
+        sys.exit(_written_out(code))
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the command line; a reader that has had enough of its help is no error."""
+        with _reader_may_leave():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader that has had enough of what it says is no error."""
+        with _reader_may_leave():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(0)
+
+
+def _written_out(code: Any) -> Any:
+    """Write out what stdout still holds; return the exit code."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        return _failed(error)
+    return code
+
+
+def _failed(error: OSError) -> int:
+    _drop_output()
+    click.echo(f"Error: {error.filename or 'stdout'}: {error.strerror or error}", err=True)
+    return 1
+
+
+def _drop_output() -> None:
+    """Write nothing of what is left to an output that takes no more of it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

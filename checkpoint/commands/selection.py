@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from checkpoint.query.jobs import STATUSES, JobFilter
+from checkpoint.query.listing.jobs import STATUSES, JobFilter
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

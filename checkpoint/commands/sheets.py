@@ -6,16 +6,18 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from checkpoint.query.difference import Change, Difference
-from checkpoint.query.explain import Plan, PlanStep
+from checkpoint.query.history.difference import Change, Difference
+from checkpoint.query.history.explain import Plan, PlanStep
+from checkpoint.query.history.record import StageRecord
 from checkpoint.query.lag import Lag
-from checkpoint.query.record import StageRecord
-from checkpoint.query.summary import JobSummary
+from checkpoint.query.listing.summary import JobSummary
 
 from .words import age, change_line, done, duration, plain, remaining, size, times, when
 
 OTHER_COLUMNS = 27
 """Of a list of jobs, without their names and stages."""
+OTHER_ROWS = 4
+"""Of a job on a screen, besides what it is and its stages: heads, what is left out, a failure."""
 MARKS = {
     "running": ("●", "cyan"),
     "failed": ("✗", "bold red"),
@@ -61,19 +63,42 @@ def _stage(job: JobSummary) -> Text:
     return Text.assemble(stage, text(f": {job['error']}", "red")) if job["error"] else stage
 
 
-def job_sheet(job: JobSummary, stages: Sequence[StageRecord], now: datetime) -> list[Text | Table]:
-    """Draw one job: what it is, its stages, and what failed."""
-    return [
+def job_sheet(
+    job: JobSummary, stages: Sequence[StageRecord], now: datetime, rows: int | None = None
+) -> list[Text | Table]:
+    """Draw one job: what it is, its stages, and what failed; on so many rows if that is said."""
+    about = [
         Text.assemble(text(job["job_id"], "bold"), "  ", status(job["status"])),
         *(Text(f"  {line}") for line in _about(job, now)),
+    ]
+    most = len(stages) if rows is None else max(1, rows - len(about) - OTHER_ROWS)
+    before, stages, after = around(stages, most)
+    return [
+        *about,
+        *([text(f"… {times(before, 'stage')} before", "dim")] if before else []),
         _stage_table(stages, now),
+        *([text(f"… {times(after, 'stage')} after", "dim")] if after else []),
         *(
-            text(f"{stage['stage']} failed last with {stage['error']}", style)
+            text(f"{stage['stage']} {_failed(stage)}", style)
             for stage in stages
             if stage["error"]
             for style in ["red" if stage["status"] == "failed" else "dim"]
         ),
     ]
+
+
+def around(stages: Sequence[StageRecord], most: int) -> tuple[int, Sequence[StageRecord], int]:
+    """Return the stages around the first that is not done, and how many are before and after."""
+    current = next((i for i, one in enumerate(stages) if one["status"] != "done"), len(stages) - 1)
+    start = max(0, min(current - most // 2, len(stages) - most))
+    shown = stages[start : start + most]
+    return start, shown, len(stages) - start - len(shown)
+
+
+def _failed(stage: StageRecord) -> str:
+    if stage["status"] == "failed":
+        return f"failed last with {stage['error']}"
+    return f"failed {times(stage['attempts'] - 1, 'time')} before, the last with {stage['error']}"
 
 
 def _about(job: JobSummary, now: datetime) -> Iterable[str]:

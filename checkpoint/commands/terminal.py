@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -64,6 +65,20 @@ def note(text: str) -> None:
     """Tell, beside what was asked for, on stderr; nothing for an empty text."""
     if text:
         click.echo(plain(text), err=True)
+
+
+def tell(line: str) -> None:
+    """Say what was done. Who does not listen any more does not stop what is still to be done."""
+    with suppress(BrokenPipeError):
+        click.echo(plain(line))
+
+
+def confirm(question: str) -> None:
+    """Ask whether something is meant; Abort unless somebody at a terminal says yes."""
+    if not sys.stdin.isatty():
+        note(f"{question} There is no terminal to ask on: --yes does not ask")
+        raise click.Abort
+    click.confirm(question, abort=True, err=True)
 
 
 def plain_value(value: Any) -> Any:

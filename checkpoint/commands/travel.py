@@ -4,6 +4,7 @@ import click
 
 from checkpoint.core import Core
 from checkpoint.events.steps import Steps
+from checkpoint.query.listing.sources import LogAndArchive
 from checkpoint.travel import fork as fork_steps
 from checkpoint.travel import rewind as rewind_steps
 from checkpoint.travel import to_fork, to_rewind
@@ -27,12 +28,20 @@ def rewind(targets: Targets, stages: str | None) -> None:
         state, again = yield from to_rewind(core, job, stage, order)
         if not again:
             return Plan(f"nothing from {stage} on was tried yet", None)
+        if targets.dry_run and (holder := (yield from _holder(core, job))):
+            return Plan(f"claimed by {holder}: it would be refused", None)
         return Plan(
             f"to be done again: {', '.join(again)}",
             lambda: rewind_steps(core, job, stage, order=order, version=state.version),
         )
 
     targets.act(jobs, plan)
+
+
+def _holder(core: Core, job: str) -> Steps[str]:
+    """Say who holds a job, "" for nobody."""
+    place = core.place((yield from core.open()))
+    return (yield from LogAndArchive(place, {}).look_up([job]))[job].owner
 
 
 @click.command()
@@ -49,7 +58,7 @@ def fork(targets: Targets, at: str | None, suffix: str | None) -> None:
 
     def plan(core: Core, job: str) -> Steps[Plan]:
         new = f"{job}{suffix}" if suffix else names[0]
-        state, stages = yield from to_fork(core, job, at)
+        state, stages = yield from to_fork(core, job, at, new)
         return Plan(
             f"{new} begins with {', '.join(stages) or 'no checkpoint'}",
             lambda: fork_steps(core, job, new, at, version=state.version),

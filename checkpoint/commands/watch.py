@@ -13,10 +13,10 @@ from checkpoint.events.errors import CheckpointError
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
-from checkpoint.query.jobs import JobFilter, list_jobs
+from checkpoint.query.history.record import read_record, stage_records
+from checkpoint.query.listing.jobs import JobFilter, list_jobs
+from checkpoint.query.listing.summary import JobSummary
 from checkpoint.query.pipeline import OPEN
-from checkpoint.query.record import read_record, stage_records
-from checkpoint.query.summary import JobSummary
 from checkpoint.servers import Servers
 
 from .completion import complete_job
@@ -85,7 +85,8 @@ def _draw(servers: Servers, place: Place, job: str | None, wanted: JobFilter, ev
             return [text(f"There is no job {name!r} yet")]
         pipeline = record.pipelines.get(record.known.state.pipeline, OPEN)
         stages = stage_records(record.known, record.entries, pipeline)
-        return [*job_sheet(record.summary, stages, datetime.now(UTC)), text(record.note)]
+        rows = screen.height - AROUND
+        return [*job_sheet(record.summary, stages, datetime.now(UTC), rows), text(record.note)]
 
     def table_picture() -> Steps[list[RenderableType]]:
         limit = max(1, screen.height - AROUND)

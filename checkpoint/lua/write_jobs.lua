@@ -6,7 +6,7 @@
 -- then for each job:
 --   +0  head      hash  incarnation version expires …; the index is empty: the view has everything
 --   +1  view      hash  incarnation version state stage:<name>
---   +2  requests  hash  the caller's own idempotency key -> "entry-id version incarnation"
+--   +2  requests  hash  the caller's own idempotency key -> "entry-id version incarnation stage"
 -- ARGV[1]  token
 -- then for each job:
 --   expires   ms since 1970

@@ -72,9 +72,10 @@ def _stage(state: JobState, stage: str) -> dict[str, Any]:
     done, failure = state.checkpoints.get(stage), state.failures.get(stage)
     is_failed = failure is not None and (done is None or failure.id > done.id)
     event = _event(done)
+    nothing = "deleted" if state.deleted else "pending"
     return {
         "stage": stage,
-        "status": "failed" if is_failed else "done" if done else "pending",
+        "status": "failed" if is_failed else "done" if done else nothing,
         "version": done.version if done else None,
         "completed_at": done.id.time if done else None,
         "took_ms": event.took_ms if event else 0,

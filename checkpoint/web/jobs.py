@@ -83,8 +83,9 @@ async def _sheet(request: web.Request) -> tuple[JobSheet, Life]:
     sheet = await site.servers.run(read_sheet(site.settings, request.query.get("id", "")))
     life = sheet.life(request.query.get("life", ""))
     if life is None:
-        what = "life" if sheet.lives else "job"
-        raise web.HTTPNotFound(text=f"There is no such {what} on record: {request.query['id']}")
+        job = request.query["id"]
+        what = f"such life of job {job!r}" if sheet.lives else f"job {job!r}"
+        raise web.HTTPNotFound(text=f"There is no {what} on record")
     return sheet, life
 
 

@@ -1,6 +1,7 @@
 """The command line, as an operator uses it."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -17,12 +18,13 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from paced import PacedManager
 from processes import environ, eventually, running, worker
+from real_log import RealLog
 from screen import Screen
 
 from checkpoint import CheckpointManager, Pipeline, Settings, UnsupportedServer
 from checkpoint.cli import main
 from checkpoint.embedded import Valkey
-from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.keys import PartitionKeys, topic_meta
 
 
 @pytest.fixture
@@ -78,10 +80,10 @@ def test_show_history_and_delete(manager: CheckpointManager) -> None:
     assert "stage_failed     clean, failure 1: ValueError: no" in lines[1]
     assert [one["changes"]["added"] for one in json_of("history", "job-1")] == [["fetch"], []]
 
-    assert run("delete", "job-1").output == "job-1: deleted\n"
-    assert run("delete", "job-1", "job-2").output == (
-        "job-1: had no live checkpoints\njob-2: had no live checkpoints\n"
-    )
+    assert run("delete", "job-1", "--yes").output == "job-1: deleted\n"
+    again = run("delete", "job-1", "nope", "--yes")
+    assert (again.exit_code, again.stdout) == (1, "job-1: had no live checkpoints\n")
+    assert again.stderr == "Error: There is no job 'nope', and none is on record\n"
     assert "job-1  - deleted" in run("show", "job-1").output
 
 
@@ -101,6 +103,9 @@ def test_jobs_are_listed_page_by_page(manager: CheckpointManager) -> None:
     assert [one["job_id"] for one in second["jobs"]] == ["job-1", "job-0"]
     assert second["next"] is None
     assert run("jobs", "--before", "nonsense").exit_code == 1
+    elsewhere = run("jobs", "--before", "99:1-1")
+    assert (elsewhere.exit_code, elsewhere.stdout) == (1, "")
+    assert "there are the partitions 0 to 7" in elsewhere.stderr
     assert run("jobs", "--idle", "soon").exit_code == 2
 
 
@@ -130,9 +135,32 @@ def test_jobs_are_filtered_and_their_json_is_stable(manager: CheckpointManager) 
     }
     assert "mix: OSError: disk full" in run("jobs", "--pipeline", "film").stdout
     assert run("jobs", "--status", "complete").stdout == "no such jobs\n"
+    unknown = run("jobs", "--pipeline", "flim")
+    assert (unknown.exit_code, unknown.stdout) == (0, "no such jobs\n")
+    assert unknown.stderr == "No pipeline 'flim' is on record; on record are: 'film'\n"
     wrong = run("jobs", "--pipeline", "film", "--stage", "nope")
     assert wrong.exit_code == 1
     assert "'nope' is not a stage of 'film'; its stages are: cut, mix" in wrong.stderr
+
+
+def test_a_job_is_shown_as_of_the_pipeline_that_was_named(manager: CheckpointManager) -> None:
+    with CheckpointManager(pipeline=Pipeline("film", ["cut", "mix"])) as film:
+        film.save("film-1", "cut", {})
+    manager.save("job-1", "fetch", {})
+    shown = run("show", "job-1", "--pipeline", "film").stdout
+    assert "version 1, pipeline film\n" in shown
+    assert "○ cut" in shown
+    assert "✓ complete" in run("show", "film-1", "--stages", "cut").stdout
+
+
+def test_a_stage_that_failed_before_it_was_completed_has_not_failed_last(
+    manager: CheckpointManager,
+) -> None:
+    for _ in range(2):
+        manager.record_failure("job-1", "fetch", OSError("no"))
+    manager.save("job-1", "fetch", {})
+    shown = run("show", "job-1").stdout
+    assert "fetch failed 2 times before, the last with OSError: no\n" in shown
 
 
 def test_explain_tells_what_a_run_would_do(manager: CheckpointManager) -> None:
@@ -213,12 +241,47 @@ def test_who_looks_into_a_log_that_is_not_there_creates_none(
         assert client.keys(f"{{{settings.namespace}*") == []
 
 
-@pytest.mark.parametrize("command", ["show", "explain", "history"])
-def test_a_job_that_never_was_is_an_error(manager: CheckpointManager, command: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "nope"),
+        ("explain", "nope"),
+        ("history", "nope"),
+        ("diff", "nope", "1", "2"),
+        ("replay", "nope"),
+        ("replay", "nope", "--version", "1"),
+        ("replay", "nope", "--at", "1h"),
+        ("rewind", "nope", "fetch"),
+        ("fork", "nope", "new"),
+        ("export", "nope"),
+        ("delete", "nope", "--yes"),
+        ("rebuild", "--job", "nope"),
+        ("verify", "nope"),
+        ("verify", "nope", "--archive-only"),
+    ],
+    ids=" ".join,
+)
+def test_a_job_that_never_was_is_an_error_in_the_same_words(
+    manager: CheckpointManager, words: tuple[str, ...]
+) -> None:
     manager.save("job-1", "fetch", {})
-    result = run(command, "nope")
+    result = run(*words)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "There is no job 'nope', and none is on record" in result.stderr
+    assert result.stderr == "Error: There is no job 'nope', and none is on record\n"
+
+
+def without_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save a job while no archive is configured."""
+    monkeypatch.delenv("POSTGRES_URL")
+    with CheckpointManager() as manager:
+        manager.save("job-1", "fetch", {})
+
+
+@pytest.mark.usefixtures("settings")
+def test_without_an_archive_nobody_says_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_archive(monkeypatch)
+    for words in (("show", "nope"), ("replay", "nope"), ("delete", "nope")):
+        assert run(*words).stderr == "Error: There is no job 'nope'\n"
 
 
 def test_nothing_that_a_job_says_reaches_the_terminal_as_more_than_text(
@@ -236,12 +299,64 @@ def test_nothing_that_a_job_says_reaches_the_terminal_as_more_than_text(
     assert "ValueError: \\x1b[2J\\nsecond" in run("show", "[bold]job[/]").stdout
 
 
-def test_a_reader_that_has_enough_is_no_error(manager: CheckpointManager) -> None:
+@pytest.mark.parametrize("command", ["jobs --limit 2000", "replay", "history job-0"])
+def test_a_reader_that_has_enough_is_no_error(manager: CheckpointManager, command: str) -> None:
     manager.save_many([(f"job-{number:<100}", "fetch", {}) for number in range(2000)])
-    command = f"{sys.executable} -m checkpoint jobs --limit 2000 | head -1"
+    manager.save_many([("job-0", "fetch", {"text": "x" * 100}) for _ in range(2000)])
+    with running("-m", "checkpoint", *command.split(), **os.environ) as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+
+
+def test_whoever_does_not_listen_stops_nothing_that_was_asked_for(
+    manager: CheckpointManager,
+) -> None:
+    jobs = [f"job-{number}" for number in range(50)]
+    manager.save_many((job, "fetch", {}) for job in jobs)
+    command = f"{sys.executable} -m checkpoint delete --yes {' '.join(jobs)} | true"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("JOB")
-    assert done.stderr.count("\n") <= 1  # what to add for the next page, if it came to that
+    assert done.stderr == ""
+    assert not any(manager.is_completed(job, "fetch") for job in jobs)
+
+
+@pytest.mark.parametrize("command", ["--help", "jobs", "jobs --json", "replay", "show job-1"])
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [(">&-", "stdout is closed"), (">/dev/full", "stdout: No space left on device")],
+)
+def test_an_output_that_takes_nothing_is_an_error_in_one_line(
+    manager: CheckpointManager, command: str, output: str, said: str
+) -> None:
+    manager.save("job-1", "fetch", {})
+    shell = f"{sys.executable} -m checkpoint {command} {output}"
+    done = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {said}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+INTERRUPTED = """
+import builtins, signal, os
+true_import = builtins.__import__
+
+def interrupted(name, *rest, **more):
+    if name.endswith("deadletters"):
+        os.kill(os.getpid(), signal.SIGINT)
+    return true_import(name, *rest, **more)
+
+builtins.__import__ = interrupted
+from checkpoint.__main__ import main
+main()
+"""
+
+
+def test_an_interruption_while_it_is_read_in_is_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_watch_tells_of_each_change_until_it_is_interrupted(
@@ -274,6 +389,19 @@ def test_on_a_terminal_watch_draws_in_place_and_ends_well(
     assert "\x1b[1A" in screen.said  # it goes up again to draw over what it drew
 
 
+def test_watch_shows_the_stages_around_the_one_that_is_next(settings: Settings) -> None:
+    stages = [f"stage-{number}" for number in range(60)]
+    with CheckpointManager(settings, pipeline=Pipeline("long", stages)) as manager:
+        manager.save_many(("job-1", stage, {}) for stage in stages[:30])
+    screen = Screen(("watch", "job-1"), environ(settings))
+    screen.shows("stages after")
+    assert screen.interrupt() == 0
+    assert "✓ stage-29" in screen.text
+    assert "○ stage-30" in screen.text
+    assert "stages before" in screen.text
+    assert "stage-0 " not in screen.text
+
+
 @pytest.mark.parametrize(("colours", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_a_terminal_has_colours_and_eighty_columns(
     manager: CheckpointManager, settings: Settings, colours: dict[str, str], *, coloured: bool
@@ -295,6 +423,10 @@ def test_on_a_terminal_delete_asks(manager: CheckpointManager, settings: Setting
         screen.shows("Delete the checkpoints of job-1? [y/N]")
         return screen
 
+    for words in (("delete", "job-1"), ("delete", "job-1", "nope")):
+        unasked = CliRunner().invoke(main, words, input="y\n")
+        assert (unasked.exit_code, unasked.stdout) == (1, "")
+        assert unasked.stderr.endswith("--yes does not ask\nNothing was done\n")
     refused, interrupted, accepted = asked(), asked(), asked()
     refused.press("n\r")
     assert refused.ends() == 1
@@ -330,6 +462,12 @@ def test_the_help_has_every_command_in_a_section_and_the_exit_codes() -> None:
     assert set(main.list_commands(click.Context(main))) == set(main.commands)
     assert "130" in output
     assert "..." not in output
+
+
+def test_a_loglevel_that_there_is_not_is_refused() -> None:
+    wrong = run("worker", "projector", "--loglevel", "foo")
+    assert wrong.exit_code == 2
+    assert "'foo' is not one of 'debug', 'info', 'warning', 'error'" in wrong.stderr
 
 
 def test_the_help_is_there_at_once() -> None:
@@ -381,6 +519,44 @@ def test_the_doctor_says_who_is_missing_and_then_that_all_is_well(
         assert run("health", "projector").exit_code == 0
 
 
+def test_the_doctor_says_if_redis_and_archive_are_of_different_logs(
+    manager: CheckpointManager, settings: Settings
+) -> None:
+    manager.save("job-1", "fetch", {})
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.hset(topic_meta(settings.namespace), "id", "another")
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "different logs: see that REDIS_URL and POSTGRES_URL belong together" in result.output
+    assert "older log" not in result.output
+
+
+def test_the_doctor_counts_restarts_and_not_partitions(settings: Settings, tmp_path: Path) -> None:
+    with Valkey(tmp_path / "valkey") as valkey:
+        restarted = replace(settings, redis_url=valkey.url)
+        with CheckpointManager(restarted) as manager:
+            manager.save("job-1", "fetch", {})
+            log = RealLog(restarted)
+            log.project()
+            log.store()
+            log.close()
+            valkey.stop()
+            valkey.start()
+            with worker("snapshotter", environ(restarted)):
+                found = eventually(
+                    lambda: restarts(restarted), wanted=lambda found: bool(found["restarts"])
+                )
+    assert found["is_well"]
+    assert "restarted or lost entries once" in found["detail"]
+    assert [one["partitions"] for one in found["restarts"]] == [list(range(8))]
+
+
+def restarts(settings: Settings) -> Any:
+    """Return what the doctor says of the restarts of Redis."""
+    said = CliRunner().invoke(main, ["doctor", "--json"], env=environ(settings)).stdout
+    return next(one for one in json.loads(said) if one["subject"] == "restarts")
+
+
 @pytest.mark.usefixtures("settings")
 def test_health_is_bad_without_a_worker() -> None:
     assert run("health", "snapshotter").exit_code == 1
@@ -405,18 +581,21 @@ def test_dead_letters_are_listed_shown_retried_and_discarded(
         client.xadd(log, {"foo": b"\xff\x00"})
         client.xadd(log, {"event": b'{"type":"from_2030"}', "version": 1, "incarnation": ""})
     with worker("snapshotter", environ(settings)):
-        lines = eventually(
-            letters,
-            wanted=lambda lines: len(lines) == 2,
-        )
+        lines = eventually(letters, wanted=lambda lines: len(lines) == 2)[::-1]
         manager.save("job-1", "clean", {}, ack="durable")
     first, second = (line.split()[0] for line in lines)
     assert "b'\\xff\\x00'" in run("deadletters", "show", first).output
     refused = run("deadletters", "retry", second)
     assert refused.exit_code == 1
     assert "from_2030" in refused.output
-    for name in (first, second):
-        assert run("deadletters", "discard", name).output == f"{name}: discarded\n"
+    assert "2 dead letters: see `checkpoint deadletters list`" in run("doctor").output
+    unasked = run("deadletters", "discard", first, second)
+    assert (unasked.exit_code, unasked.stdout) == (1, "")
+    assert unasked.stderr.endswith("--yes does not ask\nNothing was done\n")
+    unknown = run("deadletters", "discard", "--yes", first, "0:1-1")
+    assert (unknown.exit_code, unknown.stderr) == (1, "Error: There is no dead letter 0:1-1\n")
+    discarded = run("deadletters", "discard", "--yes", first, second)
+    assert discarded.output == f"{first}: discarded\n{second}: discarded\n"
     assert run("deadletters", "list").output == "no dead letters\n"
     assert run("deadletters", "show", first).exit_code == 1
     assert run("deadletters", "show", "nonsense").exit_code == 2

@@ -13,6 +13,8 @@ from real_log import RealLog
 from checkpoint import CheckpointManager, Settings
 from checkpoint.cli import main
 
+LEFT_OUT = "the jobs in Redis were not compared\n"
+
 
 @pytest.fixture
 def settings(
@@ -63,7 +65,9 @@ def test_what_is_well_is_said_to_be() -> None:
         "jobs": 0,
         "notes": [],
         "without_redis": "",
+        "without_archive": "",
     }
+    assert run("verify", "--archive-only").output == "8 archived rows: no difference; " + LEFT_OUT
 
 
 def test_a_difference_is_a_line_and_exit_code_1(settings: Settings, event: Identifier) -> None:
@@ -101,9 +105,23 @@ def test_with_redis_away_the_archive_is_verified_and_exit_code_1_says_that_it_wa
     result = run("verify")
     assert result.exit_code == 1
     assert "Redis was left out: " in result.stderr
-    assert result.stdout == "8 archived rows, 0 jobs in Redis: no difference\n"
+    assert result.stdout == "8 archived rows: no difference; " + LEFT_OUT
     assert run("verify", "--archive-only").exit_code == 0
     assert run("digest").exit_code == 0
+
+
+@pytest.mark.usefixtures("settings")
+def test_without_an_archive_there_is_nothing_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("POSTGRES_URL")
+    with CheckpointManager() as manager:
+        manager.save("job-1", "fetch", {})
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "There is no archive to compare with: No Postgres is configured" in result.stderr
+    assert result.stdout == "1 job in Redis: no difference\n"
+    assert json.loads(run("verify", "--json").stdout)["well"] is False
 
 
 @pytest.mark.usefixtures("event")
@@ -113,7 +131,10 @@ def test_with_redis_away_the_archive_is_verified_and_exit_code_1_says_that_it_wa
         "",
         "[]",
         '{"log":"x"}',
-        '{"log":"x","partitions":[{"partition":0,"position":"yesterday","rows":1,"chain":""}]}',
+        (
+            '{"log":"x","partitions":[{"partition":0,"position":"yesterday","rows":1,"discarded":0,'
+            '"chain":""}]}'
+        ),
     ],
 )
 def test_what_is_no_digest_is_refused(tmp_path: Path, text: str) -> None:
@@ -147,6 +168,9 @@ def test_a_discarded_dead_letter_is_listed_no_more_and_stays_in_the_chain(
     log.store()
     log.close()
     name = run("deadletters", "list").output.split()[0]
-    assert run("deadletters", "discard", name).exit_code == 0
+    assert run("deadletters", "discard", "--yes", name).exit_code == 0
     assert run("deadletters", "list").output == "no dead letters\n"
-    assert run("verify").exit_code == 0
+    result = run("verify")
+    assert result.exit_code == 0
+    assert f"{name} was discarded as a dead letter" in result.stderr
+    assert ", 1 discarded, up to" in run("digest").output

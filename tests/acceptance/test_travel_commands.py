@@ -1,19 +1,21 @@
 """rewind, fork, export and import, as an operator uses them."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 from isolation import remove_namespace
 from processes import environ
+from screen import Screen
 
 from checkpoint import CheckpointManager, Pipeline, Settings
 from checkpoint.cli import main
+from checkpoint.commands import bulk
 from checkpoint.query.capsule import read_capsule
 
 FILM = Pipeline("film", ("cut", "mix", "export"))
@@ -62,7 +64,7 @@ def test_rewind_says_what_is_to_be_done_again(films: CheckpointManager) -> None:
 
 def test_what_cannot_be_rewound_is_one_line_and_exit_code_1(films: CheckpointManager) -> None:
     for words, said in (
-        (("nope", "mix"), "Error: Job 'nope' has no live checkpoints: it never existed"),
+        (("nope", "mix"), "Error: There is no job 'nope', and none is on record"),
         (("film-1", "sing"), "Error: 'sing' is not a stage of 'film'; its stages are: cut, mix"),
     ):
         result = run("rewind", *words)
@@ -99,15 +101,23 @@ def test_an_order_can_be_given_for_an_open_pipeline(settings: Settings) -> None:
         )
 
 
-def test_rewinding_in_bulk_shows_asks_and_acts(films: CheckpointManager) -> None:
-    refused = run("rewind", "--all", "mix", "--status", "complete", given="n\n")
-    assert refused.exit_code == 1
-    assert "film-1: to be done again: mix, export\n" in refused.stdout
-    assert "Do this to 2 jobs? [y/N]" in refused.stdout
-    assert refused.stderr == "Nothing was done\n"
-    assert films.is_completed("film-1", "mix")
-    agreed = run("rewind", "--all", "mix", "--status", "complete", given="y\n")
-    assert agreed.exit_code == 0
+def test_rewinding_in_bulk_shows_asks_and_acts(
+    films: CheckpointManager, settings: Settings
+) -> None:
+    words = ("rewind", "--all", "mix", "--status", "complete")
+    unasked = run(*words, given="y\n")
+    assert unasked.exit_code == 1
+    assert "film-1: to be done again: mix, export\n" in unasked.stdout
+    assert unasked.stderr == (
+        "Do this to 2 jobs? There is no terminal to ask on: --yes does not ask\nNothing was done\n"
+    )
+    for answer, code in (("n", 1), ("y", 0)):
+        assert films.is_completed("film-1", "mix")
+        screen = Screen(words, environ(settings))
+        screen.shows("Do this to 2 jobs? [y/N]")
+        screen.press(f"{answer}\r")
+        assert screen.ends() == code
+        assert ("Nothing was done" in screen.text) is (code == 1)
     for job in ("film-1", "film-2"):
         assert not films.is_completed(job, "mix")
     assert len(films.get_job_history("film-3")) == 2
@@ -141,17 +151,42 @@ def test_a_job_that_refuses_does_not_stop_the_others(films: CheckpointManager) -
 def test_deleted_jobs_are_meant_only_if_they_are_named(films: CheckpointManager) -> None:
     films.delete_job_checkpoints("film-1")
     assert run("rewind", "--all", "mix", "--yes").exit_code == 0
-    assert run("rewind", "--all", "mix", "--yes", "--status", "deleted").exit_code == 1
+    left = run("rewind", "--all", "mix", "--yes", "--status", "deleted")
+    assert (left.exit_code, left.stdout) == (0, "")
+    assert left.stderr == "1 job left out: not live, or without such a stage\n"
+
+
+def test_jobs_without_the_stage_are_left_out_in_bulk(
+    films: CheckpointManager, settings: Settings
+) -> None:
+    with CheckpointManager(settings, pipeline=Pipeline("song", ("write", "sing"))) as songs:
+        songs.save("song-1", "write", {})
+    dry = run("rewind", "--all", "mix", "--dry-run")
+    assert "song-1" not in dry.stdout
+    assert dry.stderr == (
+        "1 job left out: not live, or without such a stage\nA dry run: 3 jobs would be changed\n"
+    )
+    done = run("rewind", "--all", "mix", "--yes")
+    assert done.exit_code == 0
+    assert done.stderr == "1 job left out: not live, or without such a stage\n"
+    assert not films.is_completed("film-1", "mix")
+
+
+def test_a_dry_run_says_which_jobs_are_claimed(films: CheckpointManager) -> None:
+    with films.claim("film-1", owner="worker-7"):
+        dry = run("rewind", "--all", "mix", "--dry-run")
+    assert "film-1: claimed by worker-7: it would be refused\n" in dry.stdout
+    assert dry.stderr == "A dry run: 2 jobs would be changed\n"
+    assert "claimed" not in run("rewind", "film-1", "mix", "--dry-run").stdout
 
 
 def test_a_job_that_went_on_after_it_was_shown_is_left_alone(
     films: CheckpointManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def agree(*_: object, **__: object) -> bool:
+    def agree(_: str) -> None:
         films.save("film-2", "cut", "meanwhile")
-        return True
 
-    monkeypatch.setattr(click, "confirm", agree)
+    monkeypatch.setattr(bulk, "confirm", agree)
     result = run("rewind", "--all", "mix", "--status", "complete")
     assert result.exit_code == 1
     assert "Job 'film-2' is at version 4, not at the expected one" in result.stderr
@@ -168,6 +203,11 @@ def test_fork_singly_and_in_bulk(films: CheckpointManager) -> None:
         1,
         "Error: Job 'film-9' lives already: delete it first, or name another\n",
     )
+    itself = run("fork", "film-1", "film-1")
+    assert (itself.exit_code, itself.stderr) == (
+        1,
+        "Error: Job 'film-1' cannot be forked to itself: name another\n",
+    )
     many = run("fork", "--all", "--suffix", "-retry", "--status", "failed", "--yes")
     assert many.stdout == "film-3: film-3-retry begins with cut\n"
     assert films.load("film-3-retry", "cut") == "cut"
@@ -180,14 +220,19 @@ def test_a_job_goes_through_a_file(
     assert run("export", "film-3", "--out", str(file)).stdout == f"film-3: 2 entries in {file}\n"
     assert (
         file.read_bytes().splitlines()[1:-1]
-        == (run("export", "film-3").stdout_bytes.splitlines()[1:-1])
+        == run("export", "film-3").stdout_bytes.splitlines()[1:-1]
+        == run("export", "film-3", "--out", "-").stdout_bytes.splitlines()[1:-1]
     )
     assert [one.name for one in tmp_path.iterdir()] == ["film.capsule"]
-    assert run("import", str(file), "--as", "film-4").stdout == "film-4: goes on after cut\n"
+    came = run("import", str(file), "--as", "film-4").stdout
+    assert re.fullmatch(r"film-4: goes on after cut; expires .* UTC \(in 24h\)\n", came)
+    assert run("import", str(file)).stderr == (
+        "Error: Job 'film-3' lives here already: give the other one another name with --as\n"
+    )
     there = replace(settings, namespace=f"{settings.namespace}_there")
     monkeypatch.setenv("CHECKPOINT_NAMESPACE", there.namespace)
     imported = CliRunner().invoke(main, ["import", "-"], input=file.read_bytes())
-    assert imported.stdout == "film-3: goes on after cut\n"
+    assert imported.stdout.startswith("film-3: goes on after cut; expires ")
     with CheckpointManager(there) as manager:
         assert manager.load("film-3", "cut") == "cut"
     remove_namespace(there.redis_url, there.namespace)
@@ -209,12 +254,12 @@ def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     result = run("export", "nope", "--out", str(file))
     assert (result.exit_code, result.stderr) == (
         1,
-        "Error: Job 'nope' has no events on record\n",
+        "Error: There is no job 'nope', and none is on record\n",
     )
     assert list(tmp_path.iterdir()) == []
     unwritable = run("export", "film-1", "--out", str(tmp_path / "no" / "film.capsule"))
     assert unwritable.exit_code == 1
-    assert "cannot be written" in unwritable.stderr
+    assert unwritable.stderr.endswith(f"there is no folder {tmp_path / 'no'}\n")
 
 
 @pytest.mark.usefixtures("films")

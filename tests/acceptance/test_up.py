@@ -3,14 +3,16 @@
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.request import urlopen
 
 import psutil
 import psycopg
@@ -147,6 +149,31 @@ def test_it_tells_where_the_servers_listen(tmp_path: Path) -> None:
         ]
         exports = [line for line in up.said if line.startswith("export ")]
         assert exports == [f"export {n}={endpoints[n]}" for n in ("REDIS_URL", "POSTGRES_URL")]
+
+
+def free_port() -> int:
+    """Return a port that is free, as is the one after it."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as one:
+            port = int(one.getsockname()[1])
+            with suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+                return port
+
+
+def test_each_worker_gets_a_port_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("CHECKPOINT_WEB_PORT", str(port))
+    with running(tmp_path) as up:
+        for kind, number in (("projector", port), ("snapshotter", port + 1)):
+            assert f"metrics of the {kind}: port {number}, at /metrics" in up.said
+            with urlopen(f"http://127.0.0.1:{number}/metrics", timeout=30) as answer:
+                lines = answer.read().decode().splitlines()
+            counted = [
+                line for line in lines if line.startswith("checkpoint_events_applied_total{")
+            ]
+            assert any(f'"{kind}"' in line for line in counted)
 
 
 def test_data_and_endpoints_are_kept_between_runs(tmp_path: Path) -> None:

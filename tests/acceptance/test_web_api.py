@@ -21,6 +21,7 @@ from real_log import RealLog
 from checkpoint import CheckpointManager, Settings
 from checkpoint.embedded import Valkey
 from checkpoint.events.keys import PartitionKeys
+from checkpoint.query.pipeline import as_pipeline
 from checkpoint.web.app import create_web
 
 STAGES = ["fetch", "clean", "load"]
@@ -60,7 +61,7 @@ def names(answer: Any) -> list[str]:
 def test_jobs_are_listed_filtered_and_paged(api: Api) -> None:
     everything = api.found("jobs")
     assert names(everything) == ["job-2", "job-1"]
-    assert everything["pipelines"] == {"fetch..load": STAGES}
+    assert everything["pipelines"] == {as_pipeline(STAGES).name: STAGES}
     assert names(api.found("jobs", stage="clean")) == ["job-1"]
     assert names(api.found("jobs", status="failed")) == []
     first = api.found("jobs", limit=1)
@@ -75,8 +76,8 @@ def test_jobs_are_listed_filtered_and_paged(api: Api) -> None:
         ("jobs", {"status": "lost"}, 400, "running, failed, complete, deleted, expired"),
         ("jobs", {"limit": "many"}, 400, "limit='many'"),
         ("jobs", {"before": "yesterday"}, 400, "'yesterday'"),
-        ("job", {"id": "nobody"}, 404, "no such job"),
-        ("job", {"id": "job-1", "life": "1-0"}, 404, "no such life"),
+        ("job", {"id": "nobody"}, 404, "There is no job 'nobody' on record"),
+        ("job", {"id": "job-1", "life": "1-0"}, 404, "no such life of job 'job-1'"),
         ("job", {"id": "a\nb"}, 400, "printable"),
         ("job", {}, 400, "not empty"),
         ("job/state", {"id": "job-1", "version": 4}, 400, "1 to 3"),

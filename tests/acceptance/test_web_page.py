@@ -409,9 +409,41 @@ def test_operations_tell_who_is_behind_and_show_dead_letters_as_text(
 
 def test_a_job_that_is_not_there_says_so(look: Look) -> None:
     tab = look.at_job("nobody")
-    expect(tab.get_by_role("status").first).to_contain_text(
-        "There is no such job on record: nobody"
-    )
+    expect(tab.get_by_role("status").first).to_contain_text("There is no job 'nobody' on record")
+
+
+@pytest.mark.parametrize("where", ["#/jbos", "#/job/", "#/operations/x", "#/<b>"])
+def test_an_address_that_is_none_says_so(look: Look, where: str) -> None:
+    tab = look.at(where)
+    expect(tab.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    tab.get_by_role("link", name="All jobs").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Jobs")
+
+
+def test_times_are_told_as_on_the_command_line(look: Look, manager: CheckpointManager) -> None:
+    tab = look.at_job("job-1")
+    (event,) = manager.get_job_history("job-1")
+    expect(tab.locator("dd time").first).to_have_attribute("title", f"{event['at']:%F %T} UTC")
+
+
+def test_a_stage_that_failed_before_it_was_done_is_not_said_to_have_failed(
+    look: Look, manager: CheckpointManager
+) -> None:
+    for _ in range(2):
+        manager.record_failure("job-1", "clean", OSError("no"))
+    manager.save("job-1", "clean", {})
+    stages = look.at_job("job-1").get_by_role("table", name="Stages in their order")
+    expect(stages).to_contain_text("failed 2 times before")
+
+
+def test_the_stages_of_a_deleted_job_are_deleted(look: Look, manager: CheckpointManager) -> None:
+    manager.delete_job_checkpoints("job-1")
+    stages = look.at_job("job-1").get_by_role("table", name="Stages in their order")
+    expect(stages.locator(".status.deleted")).to_have_count(3)
+
+
+def test_the_header_names_the_log(look: Look, settings: Settings) -> None:
+    expect(look.at().locator("#log")).to_have_text(f"log {settings.namespace}")
 
 
 def test_redis_goes_and_comes_back(browser: Any, tmp_path: Path) -> None:
@@ -483,6 +515,17 @@ def test_a_job_is_rewound_and_deleted_after_a_question(changing: Look) -> None:
     tab.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(tab.locator(".facts .status")).to_have_text(re.compile("deleted"))
     expect(tab.get_by_role("button", name="Rewind")).to_be_hidden()
+
+
+def test_who_rewinds_a_job_that_is_held_is_warned(
+    changing: Look, manager: CheckpointManager
+) -> None:
+    with manager.claim("job-1", owner="worker-7"):
+        tab = changing.at_job("job-1")
+        expect(tab.get_by_text("worker-7", exact=True)).to_be_visible()
+        tab.get_by_role("button", name="Rewind").click()
+        expect(tab.get_by_role("dialog")).to_contain_text("worker-7 holds the job")
+        tab.get_by_role("button", name="Cancel").click()
 
 
 def test_a_read_only_page_offers_no_changes(look: Look) -> None:

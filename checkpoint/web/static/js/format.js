@@ -26,15 +26,12 @@ export function ago(time) {
   if (Math.abs(ms) < 1000) return "now";
   const seconds = Math.round(Math.abs(ms) / 1000);
   const [size, unit] = UNITS.find(([each]) => seconds >= each);
-  const text = `${Math.floor(seconds / size)} ${unit}`;
-  return ms < 0 ? `in ${text}` : `${text} ago`;
+  return ms < 0 ? `in ${Math.round(seconds / size)} ${unit}` : `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-
-/** Write a time in the reader's own zone. */
+/** Write a time as the command line does, `2026-01-31 12:00:00 UTC`: they can be compared. */
 export function at(time) {
-  return moment.format(new Date(time));
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** Write a number of bytes. */

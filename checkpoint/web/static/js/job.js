@@ -144,7 +144,8 @@ function stagesTable(stages) {
 
 function failures({ status: word, failures: count, error }) {
   const kind = word === "failed" ? "error-line" : "past error-line";
-  return el("div", {}, counted(count, "failure"), el("p", { class: kind, title: error }, error));
+  const words = word === "failed" ? counted(count, "failure") : `failed ${counted(count, "time")} before`;
+  return el("div", {}, words, el("p", { class: kind, title: error }, error));
 }
 
 function eventsTable(job) {

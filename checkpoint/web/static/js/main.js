@@ -5,10 +5,13 @@ import { say } from "./banner.js";
 import { JobPage } from "./job.js";
 import { JobsPage } from "./jobs.js";
 import { News } from "./news.js";
+import { NowherePage } from "./nowhere.js";
 import { OperationsPage } from "./operations.js";
 import { keepTime } from "./time.js";
 
-const PAGES = { jobs: JobsPage, job: JobPage, operations: OperationsPage };
+const PAGES = {
+  jobs: JobsPage, job: JobPage, operations: OperationsPage, nowhere: NowherePage,
+};
 const AGAIN_MS = 2000;
 
 const main = document.getElementById("main");
@@ -18,8 +21,10 @@ let shown = null;
 function route() {
   const [path, query = ""] = location.hash.slice(2).split("?");
   const [name, ...rest] = path.split("/");
-  const page = Object.hasOwn(PAGES, name) ? name : "jobs";
-  return { page, name: decode(rest.join("/")), query: new URLSearchParams(query) };
+  const isKnown = Object.hasOwn(PAGES, name) && (name === "job" ? rest.join("") : !rest.join(""));
+  const page = isKnown ? name : name ? "nowhere" : "jobs";
+  const what = page === "nowhere" ? location.hash : rest.join("/");
+  return { page, name: decode(what), query: new URLSearchParams(query) };
 }
 
 function decode(text) {
@@ -53,7 +58,7 @@ function show() {
 
 async function identify() {
   try {
-    document.getElementById("log").textContent = (await log()).namespace;
+    document.getElementById("log").textContent = `log ${(await log()).namespace}`;
   } catch {
     setTimeout(identify, AGAIN_MS);
   }
