@@ -34,8 +34,9 @@ docs: install ## Build the documentation into build/site
 pictures: install ## Draw the documentation's pictures anew (needs Chromium)
 	$(BIN)/python docs/pictures/draw.py
 
-bench: install ## Measure the product beside what it is made of
-	$(BIN)/python -m bench
+bench: install ## Measure the product beside its limits and its peers (QUICK=1 for a short one)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	$(BIN)/python -m bench --plan $(if $(QUICK),quick,full)
 
 check: install lint types ## Lint, format and types
 
@@ -47,8 +48,8 @@ lint: install
 types: install
 	rm -rf build/typed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/typed .
-	cp -R examples build/typed
-	cd build/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p checkpoint -p examples
+	cp -R examples bench build/typed
+	cd build/typed && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p checkpoint -p examples -p bench
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,1 +1,1 @@
-"""Benchmarks: the product beside the raw cost of what it is made of, in one run, as ratios."""
+"""Benchmarks: the product beside its raw limits and its peers, in one run, as ratios."""

@@ -1,31 +1,37 @@
-"""`python -m bench [EVENTS]`: print the ratios."""
+"""`python -m bench [--plan full|quick|tiny] [--only PART …]`: measure, print, write it down."""
 
-import sys
+import argparse
+from pathlib import Path
 
-from . import calls, drains, servers
+import msgspec
 
-EVENTS = 200_000
+from .pictures import draw
+from .plan import PLANS
+from .report import table
+from .run import PARTS, run
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Run everything."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
-    with servers.running() as settings:
-        for what, beside, limit, result in calls.rows(settings):
-            print(
-                f"{what}: {result.ours:.0f} µs, {result.ratio:.2f} times {beside} "
-                f"({result.theirs:.0f} µs; quartiles {result.low:.2f} to {result.high:.2f}; "
-                f"at most {limit} wanted)",
-                flush=True,
-            )
-        for drain in drains.drains(settings, events):
-            print(
-                f"{drain.kind}: {drain.per_second:,.0f} events/s of a backlog of "
-                f"{drain.events:,} ({drain.wanted:,} wanted); memory "
-                f"{drain.early_bytes / 1e6:.0f} MB at the start, {drain.late_bytes / 1e6:.0f} MB "
-                "at the end",
-                flush=True,
-            )
+    """Run a plan; a full one draws the documentation's pictures too."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--plan", choices=PLANS, default="full")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    words = parser.parse_args()
+    results = run(PLANS[words.plan], lambda text: print(text, flush=True), words.only)
+    words.out.mkdir(parents=True, exist_ok=True)
+    written = msgspec.json.format(msgspec.json.encode(results), indent=2)
+    (words.out / "results.json").write_bytes(written)
+    text = table(results)
+    (words.out / "results.md").write_text(text)
+    drawn = draw(results, words.out)
+    if words.plan == "full" and words.only == PARTS:
+        drawn += draw(results, ROOT / "docs" / "pictures")
+    print(f"\n{text}")
+    print(f"{words.out}/results.json, results.md, and {len(drawn)} pictures")
 
 
-main()
+if __name__ == "__main__":
+    main()
