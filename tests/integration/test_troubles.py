@@ -35,5 +35,6 @@ def test_dead_letters_count_until_they_are_discarded(
 
 def test_restorations_count(archive: Archive) -> None:
     for number in range(2):
-        restorations.begin(number, ZERO, ZERO, EntryId(1, 0), archive)
+        lost = restorations.Loss(number, ZERO, ZERO, EntryId(1, 0), "run")
+        restorations.begin(lost, archive)
     assert troubles.count(archive).restorations == 2
