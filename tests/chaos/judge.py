@@ -65,30 +65,33 @@ def who_was_told_names_what_is_lost(evidence: Evidence) -> Iterator[Violation]:
     """Name by job and version what is lost, if who was told of it sees the number given again."""
     marks = {row.mark for row in evidence.archived}
     named = [row for row in evidence.archived if row.event["type"] == "events_lost"]
-    acks = _acks(evidence)
-    for ack in acks:
+    kept: dict[tuple[str, str, str], list[Record]] = {}
+    latest: dict[str, float] = {}
+    for one in _acks(evidence):
+        if one.mark in marks:
+            kept.setdefault(_told(one), []).append(one)
+            latest[_life(one)] = max(one.at, latest.get(_life(one), 0.0))
+    for ack in _acks(evidence):
         again = [
             one
-            for one in acks
-            if one.mark in marks and one.at > ack.at and one.version <= ack.version
-            if (one.job, one.incarnation, _life(one)) == (ack.job, ack.incarnation, _life(ack))
+            for one in kept.get(_told(ack), [])
+            if one.at > ack.at and one.version <= ack.version
         ]
-        if ack.mark in marks or not again or not _went_on(acks, marks, again[0]):
+        # who did nothing more may have been killed in the middle
+        if ack.mark in marks or not again or latest[_life(ack)] <= again[0].at:
             continue
         if not any(_names(row, ack) for row in named):
             yield Violation("what is lost is named by job", ack.job, f"{ack}, again {again[0]}")
 
 
+def _told(record: Record) -> tuple[str, str, str]:
+    """Name a life of a job, and the process that was told of it."""
+    return record.job, record.incarnation, _life(record)
+
+
 def _life(record: Record) -> str:
     """Name the process that wrote a record."""
     return record.mark.partition("/")[0]
-
-
-def _went_on(acks: Sequence[Record], marks: set[str], one: Record) -> bool:
-    """Say whether a process did more after something, so that it was not killed in the middle."""
-    return any(
-        other.mark in marks and other.at > one.at and _life(other) == _life(one) for other in acks
-    )
 
 
 def _names(row: Seen, ack: Record) -> bool:
