@@ -9,6 +9,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId, utc
 from checkpoint.events.errors import JobNotLive, LogUnavailable, PayloadTooLarge
 from checkpoint.events.event import JobForked, JobRewound, StageCompleted, StageFailed
+from checkpoint.events.freshness import redis_ms
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import AskArchive, Steps, command
@@ -95,7 +96,7 @@ def _begun(core: Core, job: str) -> Steps[tuple[Header, PartitionKeys | None]]:
     )
     try:
         log = yield from core.open()
-        seconds, micros = yield from command("TIME")
+        now_ms = yield from redis_ms()
         known = yield from declared(settings.namespace)
     except LogUnavailable:
         if settings.postgres_url is None:
@@ -103,7 +104,6 @@ def _begun(core: Core, job: str) -> Steps[tuple[Header, PartitionKeys | None]]:
         log = yield AskArchive(lambda archive: archive.log())
         now_ms = yield AskArchive(lambda archive: archive.now_ms())
         return header(log=log.id, stages=(), exported_at=utc(now_ms)), None
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
     stages = known[name].stages if name in known else ()
     partition = PartitionKeys(settings.namespace, partition_of(job, log.partitions))
     return header(log=log.id, stages=stages, exported_at=utc(now_ms)), partition

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypedDict, TypeVar
 from checkpoint.events.creation import Log, find_log
 from checkpoint.events.entry_id import utc
 from checkpoint.events.errors import CheckpointError, LogNotReady, UnsupportedServer
-from checkpoint.events.freshness import Place, find_behind, older
+from checkpoint.events.freshness import Place, find_behind, older, redis_ms
 from checkpoint.events.server import problems, read_info, warnings
 from checkpoint.events.settings import Settings
-from checkpoint.events.steps import AskArchive, Steps, command
+from checkpoint.events.steps import AskArchive, Steps
 from checkpoint.snapshotter import dead_letters, restorations
 from checkpoint.snapshotter.restorations import Restoration
 
@@ -70,13 +70,12 @@ def examine(settings: Settings) -> Steps[list[Finding]]:
 
 def check_clocks() -> Steps[str]:
     """Compare the clocks of Redis and Postgres; UnsupportedServer if they are far apart."""
-    seconds, micros = yield from command("TIME")
-    redis_ms = int(seconds) * 1000 + int(micros) // 1000
+    by_redis = yield from redis_ms()
     postgres_ms: int = yield AskArchive(lambda archive: archive.now_ms())
-    apart = abs(redis_ms - postgres_ms)
+    apart = abs(by_redis - postgres_ms)
     if apart > FARTHEST_MS:
         raise UnsupportedServer(
-            f"The clocks of Redis ({utc(redis_ms):%F %T}) and Postgres ({utc(postgres_ms):%F %T}) "
+            f"The clocks of Redis ({utc(by_redis):%F %T}) and Postgres ({utc(postgres_ms):%F %T}) "
             f"are {apart / 1000:.1f} s apart: set both by NTP"
         )
     return f"Redis and Postgres are {apart} ms apart"

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.freshness import Place
+from checkpoint.events.freshness import Place, redis_ms
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.query.lookup import SCAN_ENTRIES, decoded
@@ -176,8 +176,7 @@ def _now(*, has_log: bool) -> Steps[int]:
     if not has_log:
         now_ms: int = yield AskArchive(lambda archive: archive.now_ms())
         return now_ms
-    seconds, micros = yield from command("TIME")
-    return int(seconds) * 1000 + int(micros) // 1000
+    return (yield from redis_ms())
 
 
 def _first_in(place: Place, number: int, span: Extent, *, has_log: bool) -> Steps[int]:

@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
-from checkpoint.events.freshness import Place, on_fresh_log
+from checkpoint.events.freshness import Place, on_fresh_log, redis_ms
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
@@ -38,8 +38,7 @@ class LogAndArchive:
 
     def now_ms(self) -> Steps[int]:
         """Return Redis' time: milliseconds since 1970."""
-        seconds, micros = yield from command("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        return (yield from redis_ms())
 
     def pipelines(self) -> Steps[dict[str, Pipeline]]:
         """Return the pipelines on record."""
