@@ -22,8 +22,9 @@ from .storing import Chapter
 
 CONNECT_SECONDS = 5
 LOOKUP_SECONDS = 5.0
-IDLE_MS, LOCK_MS = 5000, 5000
-"""How long a transaction may do nothing, and how long one may wait for another's locks."""
+IDLE_MS, LOCK_MS = 4000, 6000
+"""How long a transaction may do nothing, and how long one may wait for another's locks: longer,
+so that who waits for one that hangs gets what it held."""
 PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
