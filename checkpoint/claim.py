@@ -65,9 +65,8 @@ def take(core: Core, claim: Claim) -> Steps[Core]:
     kind: append.Kind = "steal" if claim.take_over else "claim"
     until = monotonic() + claim.wait
     while True:
-        request = Request(taken, kind=kind, owner=claim.owner, lease_ms=claim.lease_ms)
         try:
-            (entry,) = yield from core.append([request], "log")
+            (entry,) = yield from core.append([Request(taken, kind=kind)], "log")
         except JobClaimed as error:
             if (left := until - monotonic()) <= 0:
                 raise

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from checkpoint.events import payload
-from checkpoint.events.append import Appended, Batch, Request, batches
+from checkpoint.events.append import Appended, AppendedBatch, Batch, Request, batches
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log, open_log
 from checkpoint.events.entry_id import EntryId
@@ -28,13 +28,19 @@ from checkpoint.events.errors import (
     NotSynced,
     UnsupportedServer,
 )
-from checkpoint.events.event import MESSAGE_CHARACTERS, JobDeleted, StageCompleted, StageFailed
+from checkpoint.events.event import (
+    DAY_MS,
+    MESSAGE_CHARACTERS,
+    JobDeleted,
+    StageCompleted,
+    StageFailed,
+)
 from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
 from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, CENTURY, Settings
-from checkpoint.events.steps import Steps, SyncedCall
+from checkpoint.events.steps import Steps, SyncedCall, together
 from checkpoint.events.tracing import appending
 from checkpoint.events.watermark import confirm, not_durable_yet, wait_for
 from checkpoint.query.lookup import Answer, Source, ask_archive, look_up, look_up_past
@@ -112,20 +118,23 @@ class Core:
         took: float | None = None,
     ) -> Steps[list[Appended]]:
         """Append completed stages; the results come in the order of the items."""
+        own_key = "" if key is None else check_name("key", key)
+        completed = partial(
+            StageCompleted,
+            pipeline=self.pipeline.name,
+            took_ms=milliseconds(took),
+            ttl_ms=self.ttl_ms,
+            key=own_key,
+        )
+        request = partial(Request, key=own_key, expected_version=expected_version, token=self.token)
+        check, limit = self.pipeline.check, self.settings.max_payload
         requests = [
-            Request(
-                StageCompleted(
+            request(
+                completed(
                     job=check_name("job", job),
-                    stage=self.pipeline.check(stage),
-                    pipeline=self.pipeline.name,
-                    took_ms=milliseconds(took),
-                    data=payload.encode(data, self.settings.max_payload),
-                    ttl_ms=self.ttl_ms,
-                    key="" if key is None else check_name("key", key),
-                ),
-                key=key,
-                expected_version=expected_version,
-                token=self.token,
+                    stage=check(stage),
+                    data=payload.encode(data, limit),
+                )
             )
             for job, stage, data in items
         ]
@@ -146,11 +155,12 @@ class Core:
         )
         return (yield from self.append([Request(failed, token=self.token)], "log"))[0]
 
-    def delete(self, job: str) -> Steps[bool]:
-        """End the job's incarnation; False where it has no live one."""
+    def delete(self, job: str, *, version: int | None = None) -> Steps[bool]:
+        """End the job's incarnation, at `version` if one is named; False where none is live."""
         deleted = JobDeleted(job=check_name("job", job), ttl_ms=self.ttl_ms)
+        request = Request(deleted, kind="delete", token=self.token, expected_version=version)
         try:
-            yield from self.append([Request(deleted, kind="delete", token=self.token)], None)
+            yield from self.append([request], None)
         except IncarnationEnded:
             return False
         return True
@@ -218,7 +228,8 @@ class Core:
     @property
     def ttl_ms(self) -> int:
         """How long a job lives after an event, in milliseconds."""
-        return max(1, round(self.settings.ttl * 1000))
+        ms = max(1, round(self.settings.ttl * 1000))
+        return DAY_MS if ms == DAY_MS else ms  # by this very int it is known for the default
 
     def deadline(self) -> float:
         """Say until when a call that begins now may take, by the monotonic clock."""
@@ -289,14 +300,16 @@ class Core:
         log = self.log or (yield from retried(lambda _: self.open(), deadline))
         if ack == "synced" and self.no_sync:
             raise UnsupportedServer(self.no_sync)
-        found: dict[str, list[Appended]] = {}
-        for batch in batches(requests, self.settings.namespace, log.partitions):
-            for one in (yield from self.append_batch(self.place(log), batch, ack, deadline)):
-                found.setdefault(one.job, []).append(one)
-        answers = {job: iter(rows) for job, rows in found.items()}
-        appended = [next(answers[request.event.job]) for request in requests]
+        place = self.place(log)
+        parts = [
+            self.append_batch(place, batch, ack, deadline)
+            for batch in batches(requests, self.settings.namespace, log.partitions)
+        ]
+        answers = yield from together(parts)
+        places = {job: iter(rows) for one in answers for job, rows in one.jobs.items()}
+        appended = [next(places[request.event.job]) for request in requests]
         if self.acknowledged.is_doubtful:
-            yield from name_losses(self, self.place(log), deadline)
+            yield from name_losses(self, place, deadline)
         if ack == "durable":
             try:
                 yield from self.wait_until_durable(appended, deadline)
@@ -307,7 +320,7 @@ class Core:
 
     def append_batch(
         self, place: Place, batch: Batch, ack: str, deadline: float
-    ) -> Steps[list[Appended]]:
+    ) -> Steps[AppendedBatch]:
         """Append events of one partition: all of them or, where one is refused, none."""
         attempt = partial(self._attempt, place, batch, ack, deadline)
         try:
@@ -318,22 +331,22 @@ class Core:
 
     def _attempt(
         self, place: Place, batch: Batch, ack: str, deadline: float, tries: int
-    ) -> Steps[list[Appended]]:
-        call = batch.call(retry=tries > 0)
+    ) -> Steps[AppendedBatch]:
+        call = batch.call(again=tries > 0)
         crash_point("append: before the script")
         if ack != "synced":
             reply = yield from on_fresh_log(place, call)
             crash_point("append: after the script")
             answer = batch.read(reply)
             self.acknowledged.note(answer)
-            return answer.appended
+            return answer
         wait_ms = max(1, int(min(deadline - monotonic(), self.settings.longest_block) * 1000))
         reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
         answer = batch.read(reply)
         self.acknowledged.note(answer)
         if not synced:
             raise NotSynced
-        return answer.appended
+        return answer
 
 
 def _archived(partition: PartitionKeys, job: str, entry: EntryId, deadline: float) -> Steps[bool]:

@@ -7,13 +7,14 @@ spooled because only its reply was lost.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from checkpoint.events import codec
-from checkpoint.events.append import Appended, Batch, Request, batches
+from checkpoint.events.append import Appended, Batch, Request, batches, made_up_key
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import Entry
@@ -57,7 +58,7 @@ def append_or_spool(
     """
     spoolable = ack == "log" and all(request.kind == "append" for request in requests)
     if spoolable:
-        requests = [replace(one, key=one.key or one.call_key) for one in requests]
+        requests = [replace(one, key=one.key or made_up_key()) for one in requests]
     try:
         yield from _drained(core, spool, deadline)
         return (yield from core.append_now(requests, ack, deadline))
@@ -179,7 +180,7 @@ def _refusal(core: "Core", spool: "Spool", known: Log, batch: Batch) -> Steps[st
     try:
         yield from core.append_batch(core.place(known), batch, "log", deadline=0.0)
     except REFUSALS as error:
-        jobs = ", ".join(sorted({repr(request.event.job) for request in batch.requests}))
+        jobs = ", ".join(sorted(map(repr, batch.jobs)))
         log.warning(
             "The log refused events of %s that were spooled; the spool %s keeps them: %s",
             jobs,

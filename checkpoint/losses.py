@@ -7,12 +7,12 @@ contradicts that, an EventsLost event says which versions of the job are missing
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from checkpoint.events.append import Answer, Appended, Batch, Request
+from checkpoint.events.append import Appended, AppendedBatch, Batch, Request
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveNotConfigured,
@@ -50,14 +50,14 @@ class Acknowledged:
         self._fences: dict[int, int] = {}
         self._doubtful: list[Appended] = []
 
-    def note(self, answer: Answer) -> None:
+    def note(self, batch: AppendedBatch) -> None:
         """Remember what was appended; what it contradicts, or came before a loss, is doubtful."""
         with self._lock:
-            if answer.fence_ms > self._fences.setdefault(answer.partition, answer.fence_ms):
-                self._fences[answer.partition] = answer.fence_ms
-                self._suspect(answer.partition, answer.fence_ms)
-            for one in answer.appended:
-                self._note(answer.partition, one)
+            if batch.fence_ms > self._fences.setdefault(batch.partition, batch.fence_ms):
+                self._fences[batch.partition] = batch.fence_ms
+                self._suspect(batch.partition, batch.fence_ms)
+            for job, places in batch.jobs.items():
+                self._note(batch.partition, job, places)
             while len(self._last) > REMEMBERED:
                 del self._last[next(iter(self._last))]
 
@@ -92,13 +92,16 @@ class Acknowledged:
         with self._lock:
             self._doubtful += doubtful
 
-    def _note(self, partition: int, one: Appended) -> None:
-        _, known = self._last.pop(one.job, (0, None))
-        if known and known.id > one.id:  # an answer that comes late, or repeats an earlier one
-            one = known
-        elif known and known.id < one.id and not _follows(known, one):
+    def _note(self, partition: int, job: str, places: Sequence[Appended]) -> None:
+        _, known = self._last.pop(job, (0, None))
+        if known is None:
+            self._last[job] = partition, max(places)
+            return
+        # an answer may come late, or repeat an earlier one
+        newer = [one for one in places if one.id > known.id]
+        if not all(_follows(known, one) for one in newer):
             self._doubtful.append(known)
-        self._last[one.job] = partition, one
+        self._last[job] = partition, max(newer, default=known)
 
     def _suspect(self, partition: int, fence_ms: int) -> None:
         lost = [
@@ -172,6 +175,6 @@ def _record(core: "Core", place: Place, lost: EventsLost, deadline: float) -> St
     partition = PartitionKeys(place.namespace, partition_of(lost.job, place.partitions))
     for token in dict.fromkeys([core.token, ""]):  # the claim may be of another job
         with suppress(StaleClaim):
-            batch = Batch(partition, [Request(lost, token=token)])
+            batch = Batch(partition, {lost.job: [Request(lost, token=token)]})
             yield from core.append_batch(place, batch, "log", deadline)
             return

@@ -3,12 +3,13 @@
 One call carries any number of events of one partition, checks them all, and appends all or none.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from random import getrandbits
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from random import randbytes
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Struct, field
 
 from . import codec
 from .entry_id import EntryId
@@ -21,6 +22,7 @@ from .errors import (
     VersionConflict,
 )
 from .event import AnyEvent, JobRewound, StageCompleted
+from .event import JobClaimed as JobTaken
 from .keys import PartitionKeys, partition_of
 from .script import Argument, Call, Script
 
@@ -30,8 +32,9 @@ RENEW = Script.load("checkpoint.events", "renew")
 Kind = Literal["append", "rewind", "fork", "delete", "claim", "steal", "release"]
 
 
-def _made_up_key() -> str:
-    return f"{getrandbits(64):x}"
+def made_up_key() -> str:
+    """Make up a key that no other of the same job is like: 48 random bits."""
+    return urlsafe_b64encode(randbytes(6)).decode()  # noqa: S311 - a name, not a secret
 
 
 class Appended(NamedTuple):
@@ -48,95 +51,100 @@ class Appended(NamedTuple):
     neither id (0-0) nor version (0). `wait_until_durable` waits for it all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One event to append, and what must be true of its job for that."""
 
     event: AnyEvent
     kind: Kind = "append"
-    key: str | None = None
+    key: str = ""
+    """Remembered as long as the job lives: a second request under it appends nothing."""
     token: str = ""
     expected_version: int | None = None
     incarnation: EntryId | None = None
-    owner: str = ""
-    lease_ms: int | None = None
-    call_key: str = field(default_factory=_made_up_key)
 
     @property
-    def guards(self) -> list[Argument]:
+    def guards(self) -> tuple[Argument, ...]:
         """The token, version and incarnation that the script compares with the job's head."""
         expected = "" if self.expected_version is None else self.expected_version
-        return [self.token, expected, str(self.incarnation or "")]
-
-    def arguments(self, *, retry: bool) -> list[Argument]:
-        """Return the event's part of the script's arguments."""
-        scope = "job" if self.key is not None else "retry" if retry else "call"
-        lease = "" if self.lease_ms is None else self.lease_ms
-        return [
-            self.kind,
-            codec.encode(self.event),
-            self.event.ttl_ms,
-            self.call_key if self.key is None else self.key,
-            scope,
-            self.owner,
-            lease,
-            self._stage,
-        ]
+        return self.token, expected, str(self.incarnation or "")
 
     @property
-    def _stage(self) -> Argument:
-        """The stage whose key this is, or the stages whose keys it forgets."""
+    def arguments(self) -> tuple[Argument, ...]:
+        """The event's part of the script's arguments."""
+        event = self.event
+        return self.kind, codec.encode(event), event.ttl_ms, self.key, self._detail
+
+    @property
+    def _detail(self) -> Argument:
+        """What the script must know of the event, which it cannot read itself."""
         match self.event:
-            case StageCompleted(stage=stage, key=key) if key:
-                return stage
+            case StageCompleted(key=key, stage=stage):
+                return stage if key else ""
+            case JobTaken(owner=owner, lease_ms=lease_ms):
+                return f"{lease_ms} {owner}"
             case JobRewound(stages=stages) if self.kind == "rewind":
                 return msgspec.json.encode(stages)
             case _:
                 return ""
 
 
-class Batch(NamedTuple):
-    """The requests of one partition, in the order in which the script answers them."""
+class Batch(Struct, frozen=True):
+    """The requests of one partition, which one call appends."""
 
     partition: PartitionKeys
-    requests: Sequence[Request]
+    jobs: dict[str, list[Request]]
+    key: str = field(default_factory=made_up_key)
+    """Names the call: the log knows it again if its answer was lost and it is made once more."""
 
-    def call(self, *, retry: bool) -> Call:
-        """Make the call; with `retry` the log looks for what a first call may have left."""
-        jobs: dict[str, list[Request]] = {}
-        for request in self.requests:
-            jobs.setdefault(request.event.job, []).append(request)
-        keys: list[str] = [self.partition.meta, self.partition.log]
-        arguments: list[Argument] = []
-        for job, requests in jobs.items():
+    @property
+    def requests(self) -> list[Request]:
+        """All of them, job by job."""
+        return [one for requests in self.jobs.values() for one in requests]
+
+    def call(self, *, again: bool) -> Call:
+        """Make the call; `again` says that it may have reached the log before."""
+        keys = [self.partition.meta, self.partition.log]
+        arguments: list[Argument] = [self.key, int(again)]
+        for job, requests in self.jobs.items():
             keys += self.partition.job(job)
-            arguments += [*requests[0].guards, len(requests)]
+            arguments += (*requests[0].guards, len(requests))
             for request in requests:
-                arguments += request.arguments(retry=retry)
+                arguments += request.arguments
         return Call(APPEND.for_log(self.partition.namespace), keys, arguments)
 
-    def read(self, reply: Sequence[Any]) -> "Answer":
+    def read(self, reply: bytes | list[Any]) -> "AppendedBatch":
         """Turn the script's reply into where each event stands, or raise what it refused."""
-        if reply[0] != b"OK":
-            jobs = list(dict.fromkeys(request.event.job for request in self.requests))
-            raise refusal(jobs, *reply)
-        rows = zip(reply[2::4], reply[3::4], reply[4::4], reply[5::4], strict=True)
-        appended = [
-            Appended(
-                request.event.job, EntryId.parse(name), version, EntryId.parse(born), bool(again)
-            )
-            for request, (name, version, born, again) in zip(self.requests, rows, strict=True)
+        if isinstance(reply, list):
+            raise refusal(list(self.jobs), *reply)
+        fence, *words = reply.split()
+        runs = zip(*[iter(words)] * 5, strict=True)
+        appended = {job: _places(job, len(requests), runs) for job, requests in self.jobs.items()}
+        return AppendedBatch(self.partition.partition, int(fence), appended)
+
+
+def _places(job: str, count: int, runs: Iterator[tuple[bytes, ...]]) -> list[Appended]:
+    """Take as many of the script's runs as tell of so many events of a job."""
+    places: list[Appended] = []
+    while len(places) < count:
+        name, version, born, again, size = next(runs)
+        ms, seq = first = EntryId.parse(name)
+        incarnation = first if born == name else EntryId.parse(born)
+        number, repeated = int(version), again == b"1"
+        places += [
+            Appended(job, EntryId(ms, seq + n), number + n, incarnation, repeated)
+            for n in range(int(size))
         ]
-        return Answer(self.partition.partition, reply[1], appended)
+    return places
 
 
-class Answer(NamedTuple):
+class AppendedBatch(NamedTuple):
     """What the log answered to a batch."""
 
     partition: int
     fence_ms: int
     """Since when Redis has lost nothing of the partition: ms since 1970, 0 for always."""
-    appended: list[Appended]
+    jobs: dict[str, list[Appended]]
+    """Where each job's events stand, in the order of its requests."""
 
 
 def refusal(
@@ -191,12 +199,10 @@ _REFUSALS: dict[bytes, Callable[..., CheckpointError]] = {
 
 def batches(requests: Iterable[Request], namespace: str, partitions: int) -> list[Batch]:
     """Group requests into one call per partition; a job's events keep their order."""
-    grouped: dict[int, dict[str, list[Request]]] = {}
+    jobs: dict[str, list[Request]] = {}
     for request in requests:
-        job = request.event.job
-        jobs = grouped.setdefault(partition_of(job, partitions), {})
-        jobs.setdefault(job, []).append(request)
-    return [
-        Batch(PartitionKeys(namespace, number), [one for ours in jobs.values() for one in ours])
-        for number, jobs in grouped.items()
-    ]
+        jobs.setdefault(request.event.job, []).append(request)
+    grouped: dict[int, dict[str, list[Request]]] = {}
+    for job, ours in jobs.items():
+        grouped.setdefault(partition_of(job, partitions), {})[job] = ours
+    return [Batch(PartitionKeys(namespace, number), ours) for number, ours in grouped.items()]

@@ -47,10 +47,10 @@ class JobKeys(NamedTuple):
     """The keys of one job, in the order in which scripts take them; all expire together."""
 
     head: str
-    """Hash: incarnation, version, expiry, claim; and the index: version -> entry id and request
-    key, of the entries that the view may not have."""
+    """Hash: incarnation, version, expiry, claim; and the index: version -> entry id and the key of
+    the call, of the entries that the view may not have."""
     view: str
-    """Hash: the job's latest state, written by the projector."""
+    """List: the job's latest state and its stages' data, written by the projector."""
     requests: str
     """Hash: the caller's idempotency key -> what it was answered."""
 

@@ -4,7 +4,6 @@ What JSON, Python and Postgres do not all keep is refused here, by path, before 
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -62,8 +61,9 @@ def storable(text: str) -> str:
 
 def check(value: Any) -> None:
     """Raise InvalidPayload if a builtin value holds something that would not come back."""
-    if problem := next(_problems(value, "data", 0), None):
-        raise InvalidPayload(problem)
+    if problem := _problem(value, 0):
+        path, what = problem
+        raise InvalidPayload(f"{f'data{path}'[:200]} {what}")
 
 
 def _unwritable(value: Any, path: str) -> str:
@@ -82,42 +82,44 @@ def _unwritable(value: Any, path: str) -> str:
     return path
 
 
-def _problems(value: Any, path: str, depth: int) -> Iterator[str]:
+def _problem(value: Any, depth: int) -> tuple[str, str] | None:
+    """Find the first thing inside a builtin value that would not come back: where, and why."""
     kind = type(value)
     if kind in _SCALARS:
-        yield from _scalar_problems(value, path)
-    elif depth >= MAX_DEPTH:
-        yield f"{path[:200]} nests deeper than {MAX_DEPTH} levels"
-    elif kind is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                yield f"{path} has the key {key!r}: JSON's keys are str, not {type(key).__name__}"
-            elif not _is_storable(key):
-                yield f"{path} has the key {key!r}: Postgres holds no NUL and no lone surrogate"
-            elif type(item) not in _SCALARS or _is_suspect(item):
-                yield from _problems(item, f"{path}.{key}", depth + 1)
-    else:
-        for position, item in enumerate(value):
-            if type(item) not in _SCALARS or _is_suspect(item):
-                yield from _problems(item, f"{path}[{position}]", depth + 1)
+        why = _scalar_problem(value)
+        return ("", why) if why else None
+    if depth >= MAX_DEPTH:
+        return "", f"nests deeper than {MAX_DEPTH} levels"
+    if kind is dict:
+        return _problem_in_dict(value, depth)
+    for position, item in enumerate(value):
+        if problem := _problem(item, depth + 1):
+            return f"[{position}]{problem[0]}", problem[1]
+    return None
 
 
-def _is_suspect(value: Any) -> bool:
-    """Say whether a scalar needs a closer look: a cheap test that most values pass."""
-    if type(value) is str:
-        return not value.isascii() or "\0" in value
-    if type(value) is float:
-        return not math.isfinite(value)
-    return type(value) is int and not MIN_INT <= value <= MAX_INT
+def _problem_in_dict(value: dict[Any, Any], depth: int) -> tuple[str, str] | None:
+    for key, item in value.items():
+        if type(key) is not str:
+            return "", f"has the key {key!r}: JSON's keys are str, not {type(key).__name__}"
+        if not key.isprintable() and not _is_storable(key):
+            return "", f"has the key {key!r}: Postgres holds no NUL and no lone surrogate"
+        if type(item) is str and item.isprintable():
+            continue  # as most are: a look at a time, for all that is saved comes by here
+        if problem := _problem(item, depth + 1):
+            return f".{key}{problem[0]}", problem[1]
+    return None
 
 
-def _scalar_problems(value: Any, path: str) -> Iterator[str]:
-    if type(value) is str and not _is_storable(value):
-        yield f"{path} is {value[:40]!r}: Postgres holds no NUL and no lone surrogate in a string"
-    elif type(value) is float and not math.isfinite(value):
-        yield f"{path} is {value}: JSON has no NaN and no infinity"
-    elif type(value) is int and not MIN_INT <= value <= MAX_INT:
-        yield f"{path} is {value}: an integer is kept exactly from -2**63 to 2**64-1; use a str"
+def _scalar_problem(value: Any) -> str | None:
+    kind = type(value)
+    if kind is str and not _is_storable(value):
+        return f"is {value[:40]!r}: Postgres holds no NUL and no lone surrogate in a string"
+    if kind is float and not math.isfinite(value):
+        return f"is {value}: JSON has no NaN and no infinity"
+    if kind is int and not MIN_INT <= value <= MAX_INT:
+        return f"is {value}: an integer is kept exactly from -2**63 to 2**64-1; use a str"
+    return None
 
 
 def _is_storable(text: str) -> bool:

@@ -1,17 +1,16 @@
 """Lua scripts, and calls of them as plain values that any client can carry out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
+from typing import NamedTuple
 
 Argument = str | bytes | int
 """What Redis takes as a key or an argument."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """A Lua script: its text, and the SHA-1 by which Redis knows it once it is loaded."""
 
     name: str
@@ -34,8 +33,7 @@ class Script:
         return self.of(self.name, f"-- of the log {namespace}\n{self.text}")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of a script: all its keys are of one partition."""
 
     script: Script

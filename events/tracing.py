@@ -9,10 +9,9 @@ theirs.
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 
-from msgspec.structs import replace as with_fields
+from msgspec.structs import replace
 
 from .append import Request
 from .work import Observe, Work
@@ -45,11 +44,10 @@ def observe_traces(kind: str) -> list[Observe]:
 
 def _is_traced() -> bool:
     """Say whether the application traces; other libraries may have imported the API in vain."""
-    if API not in sys.modules:
-        return False
-    from opentelemetry import trace  # noqa: PLC0415 - an extra, imported already
-
-    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    trace = sys.modules.get(API)
+    return trace is not None and not isinstance(
+        trace.get_tracer_provider(), trace.ProxyTracerProvider
+    )
 
 
 @contextmanager
@@ -71,8 +69,7 @@ def _described(requests: Sequence[Request]) -> dict[str, Any]:
 
 def _marked(requests: Sequence[Request], traceparent: str) -> list[Request]:
     return [
-        replace(request, event=with_fields(request.event, trace=traceparent))
-        for request in requests
+        replace(request, event=replace(request.event, trace=traceparent)) for request in requests
     ]
 
 

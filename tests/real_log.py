@@ -5,18 +5,19 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
 
 from checkpoint.core import Core
-from checkpoint.events.append import Appended, Request, batches
+from checkpoint.events.append import Appended, Batch, Request, batches
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import Entry, decode_all
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.keys import JobKeys, PartitionKeys, partition_of
-from checkpoint.events.lines import AsyncLines
+from checkpoint.events.lines import AsyncLines, Lines
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Slice
@@ -57,12 +58,21 @@ class RealLog:
         finally:
             servers.close()
 
-    def append(self, *requests: Request, retry: bool = False) -> list[Appended]:
+    def append(self, *requests: Request) -> list[Appended]:
         """Append through the script: one call per partition."""
+        return self.send(self.batches(*requests))
+
+    def batches(self, *requests: Request) -> list[Batch]:
+        """Make the calls that append requests; who sends them again repeats them."""
+        return batches(requests, self.settings.namespace, self.log.partitions)
+
+    def send(self, calls: Sequence[Batch], *, again: bool = False) -> list[Appended]:
+        """Make calls, for the first time or `again`; return where the events stand, job by job."""
         return [
             one
-            for batch in batches(requests, self.settings.namespace, self.log.partitions)
-            for one in batch.read(self.call(batch.call(retry=retry))).appended
+            for batch in calls
+            for places in batch.read(self.call(batch.call(again=again))).jobs.values()
+            for one in places
         ]
 
     def call(self, call: Call) -> Any:
@@ -190,24 +200,26 @@ async def snapshotting(
 ) -> AsyncIterator[Snapshotter]:
     """Yield a Snapshotter whose `run` is running; if that fails, so does the block."""
     assert settings.postgres_url is not None
-    client = AsyncLines(settings.redis_url, 5.0)
+    client = Lines(settings.redis_url, 5.0)
     ours = archive or Archive(settings.postgres_url, settings.namespace)
     snapshotter = Snapshotter(client, ours, settings.namespace, margin_ms)
-    await client.execute("PING")  # redis-py may lose a cancellation that comes while it connects
     try:
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(snapshotter.run())
-            yield snapshotter
-            running.cancel()
+            group.create_task(asyncio.to_thread(snapshotter.run))
+            try:
+                yield snapshotter
+            finally:
+                snapshotter.stop()
     finally:
-        await client.aclose()
+        client.close()
         ours.close()
 
 
 async def put(snapshotter: Snapshotter, part: Slice) -> bool:
     """Hand in a slice; return whether it is in the archive."""
-    settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    await snapshotter.put(part, settled.set_result)
+    loop = asyncio.get_running_loop()
+    settled: asyncio.Future[bool] = loop.create_future()
+    snapshotter.put(part, partial(loop.call_soon_threadsafe, settled.set_result))
     return await settled
 
 
@@ -218,7 +230,7 @@ def a_snapshotter_runs(log: RealLog) -> Iterator[None]:
 
     async def follow() -> None:
         async with snapshotting(log.settings) as snapshotter:
-            positions = {number: await snapshotter.position(number) for number in log.numbers}
+            positions = {number: snapshotter.position(number) for number in log.numbers}
             while not stop.is_set():
                 for number, position in positions.items():
                     if part := log.slice(number, position):

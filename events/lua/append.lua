@@ -1,4 +1,5 @@
--- append(jobs of one partition) -> {"OK", fence, per event: id, version, incarnation, repeated}
+-- append(jobs of one partition) -> "fence", and for each run of a job's events, in their order:
+--                                  " id version incarnation repeated count"
 --                                | {"LOGNOTREADY"}
 --                                | {"JOBCLAIMED", job number, owner, lease left in ms}
 --                                | {"STALECLAIM", job number, token that holds now or ""}
@@ -6,20 +7,26 @@
 --                                | {"ENDED", job number, incarnation that lives now or ""}
 --
 -- All of the jobs are checked before anything is written, so a call appends everything or nothing.
+-- A run is events of one life, where id and version of each follow those of the one before; what is
+-- said of it is the first's. The entries of a call have one time, so what it appends to a job is a
+-- run, unless the job ends in between. (One string costs less than the list of its words.)
 --
 -- KEYS[1]  meta      hash    there is a log only where it has an id; fence: ms since when Redis has
 --                           lost nothing
 -- KEYS[2]  log       stream  XADD: event, version, incarnation
 -- then for each job:
 --   +1     head      hash    incarnation version expires ended keyed token owner lease retried, and the
---                            index: version -> "entry-id request-key"; the projector drops of it
---                            what it applied
---   +2     view      hash    only its time to live is touched: a job expires as a whole
+--                            index: version -> "entry-id call-key"; the projector drops of it what it
+--                            applied
+--   +2     view      list    only its time to live is touched: a job expires as a whole
 --   +3     requests  hash    the caller's own idempotency key -> "entry-id version incarnation
---                            stage": the stage is the rest, it may hold spaces; and a made-up key
---                            of scope job -> the same without a stage
+--                            stage": the stage is the rest, it may hold spaces; and a key made up
+--                            for a single event -> the same without a stage
 --
--- ARGV: for each job:
+-- ARGV[1]  key       made up for this call: a repeated one is answered as the first was. It is
+--                    remembered while the index has it
+-- ARGV[2]  again     1: a call of this key was made before; it may have arrived, or be on its way
+-- then for each job:
 --   token         of the caller's claim, or ""
 --   expected      version the job must be at (0: no live job), or ""
 --   incarnation   the job must be in, or ""
@@ -28,50 +35,47 @@
 --                 | steal (a claimed job too) | release
 --     event       JSON
 --     ttl         ms that the job lives after it
---     key         names this request; a repeated one is answered as the first was
---     scope       job: the caller's own key, remembered as long as the job lives;
---                 call: made up for this call, remembered while the index has it, and looked for
---                 only if scope is retry, or if such a one came before
---     owner       of a claim, or ""
---     lease       of a claim in ms, or ""
---     stage       of a save under the caller's own key its stage, of a rewind the JSON list of the
---                 stages whose keys it forgets, or ""
+--     key         the event's own, remembered as long as the job lives: a repeated one is answered
+--                 as the first was; or "": the call's key is its own
+--     detail      of a save under the caller's own key its stage; of a rewind the JSON list of the
+--                 stages whose keys it forgets; of a claim "lease-in-ms owner"; or ""
 
--- a request that is sent again follows the first one closely
+-- a call that is made again follows the first one closely
 local LOOKS_BACK = 64
+-- Lua's stack holds some 8,000 arguments, and a job may get more events than that
+local CHUNK = 1000
 
-local call = redis.call
-local log = KEYS[2]
+local call, log, call_key, again = redis.call, KEYS[2], ARGV[1], ARGV[2] == '1'
 local meta = call('HMGET', KEYS[1], 'id', 'fence')
 if not meta[1] then return {'LOGNOTREADY'} end
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function read_job(head, view, requests)
-  local f = call('HMGET', head, 'incarnation', 'version', 'expires', 'ended', 'keyed', 'token', 'owner', 'lease', 'retried')
-  local job = {head = head, view = view, requests = requests, events = {}, last = tonumber(f[2] or 0), life = f[1] or '', retried = f[9]}
-  if f[1] and not f[4] and tonumber(f[3]) > now then
-    job.lives, job.incarnation, job.version, job.keyed = true, f[1], job.last, f[5]
-    if f[6] and tonumber(f[8]) > now then job.token, job.owner, job.lease = f[6], f[7], tonumber(f[8]) end
-  else
-    job.lives, job.incarnation, job.version = false, '', 0
+-- Where the last `count` events stand that the first call of this key appended, the latest first, each
+-- as "id version incarnation"; nil if none came. The index may have dropped the older ones, but what a call appends is a run.
+local function appended_before(job, count)
+  local versions, places, id, version = {}, {}, nil, nil
+  for version = job.last, math.max(1, job.last - LOOKS_BACK + 1), -1 do versions[#versions + 1] = version end
+  for n, known in ipairs(call('HMGET', job.head, unpack(versions))) do
+    if not known then break end
+    local entry, key = string.match(known, '^(%S+) ?(.*)$')
+    if key == call_key then
+      id, version = entry, versions[n]
+      places[#places + 1] = id .. ' ' .. version .. ' ' .. job.life
+    end
   end
-  return job
+  if #places == 0 then return nil end
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  for back = 1, count - #places do
+    places[#places + 1] = string.format('%s-%.0f %d %s', ms, seq - back, version - back, job.life)
+  end
+  return places
 end
 
-local function repeated(job, key, scope)
-  if scope == 'job' then return job.lives and call('HGET', job.requests, key) end
-  local version = job.last
-  local oldest = math.max(1, version - LOOKS_BACK + 1)
-  local known = call('HGET', job.head, version)
-  while known and version >= oldest do
-    local id = string.match(known, '^%S+')
-    if string.sub(known, #id + 2) == key then return id .. ' ' .. version .. ' ' .. job.life end
-    version = version - 1
-    known = call('HGET', job.head, version)
-  end
-  return false
+local function known_under(key, job)
+  local known = job.lives and call('HGET', job.requests, key)
+  return known and string.match(known, '^%S+ %d+ %S+')
 end
 
 local function refusal(number, job, kind, token, expected, incarnation)
@@ -85,98 +89,126 @@ local function refusal(number, job, kind, token, expected, incarnation)
   if expected ~= '' and tonumber(expected) ~= job.version then return {'VERSION', number, job.version} end
 end
 
-local jobs, at = {}, 0
+-- Check: `known` is where the events stand that the log has, by where they begin in ARGV.
+local jobs, known, at = {}, {}, 3
 for k = 3, #KEYS, 3 do
-  local job = read_job(KEYS[k], KEYS[k + 1], KEYS[k + 2])
-  local token, expected, incarnation, count = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
-  at = at + 4
-  local fresh
-  for n = 1, count do
-    local scope = ARGV[at + 5]
-    local answer = (scope ~= 'call' or job.retried) and repeated(job, ARGV[at + 4], scope)
-    job.events[n] = {at = at, answer = answer}
-    if not answer then fresh = ARGV[at + 1] end
-    at = at + 8
+  local f = call('HMGET', KEYS[k], 'incarnation', 'version', 'expires', 'ended', 'keyed', 'token', 'owner', 'lease', 'retried')
+  local job = {head = KEYS[k], view = KEYS[k + 1], requests = KEYS[k + 2], incarnation = '', version = 0, index = {}}
+  if f[1] then
+    job.life, job.last = f[1], tonumber(f[2])
+    if not f[4] and tonumber(f[3]) > now then
+      job.lives, job.incarnation, job.version, job.keyed = true, f[1], job.last, f[5]
+      if f[6] and tonumber(f[8]) > now then job.token, job.owner, job.lease = f[6], f[7], tonumber(f[8]) end
+    end
   end
-  local number = #jobs + 1
+  local number, count = #jobs + 1, tonumber(ARGV[at + 3])
   jobs[number] = job
-  local refused = fresh and refusal(number, job, fresh, token, expected, incarnation)
+  job.first, job.after = at + 4, at + 4 + count * 5
+  local before, made_up, fresh = job.life and (again or f[9]) and appended_before(job, count), 0, nil
+  for e = job.after - 5, job.first, -5 do
+    local key = ARGV[e + 3]
+    if key ~= '' then
+      known[e] = known_under(key, job)
+    elseif before then
+      made_up = made_up + 1
+      known[e] = before[made_up]
+    end
+    if not known[e] then fresh = fresh or ARGV[e] end
+  end
+  local refused = fresh and refusal(number, job, fresh, ARGV[at], ARGV[at + 1], ARGV[at + 2])
   if refused then return refused end
+  at = job.after
 end
 
-local reply, size = {'OK', tonumber(meta[2] or 0)}, 2
-local function answer(id, version, incarnation, again)
-  reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = id, version, incarnation, again
-  size = size + 4
-end
-
-local function end_life(job)
-  call('HSET', job.head, 'ended', 'deleted')
-  call('DEL', job.requests)
-  job.lives, job.incarnation, job.version, job.keyed = false, '', 0, nil
+local reply = {meta[2] or '0'}
+local function write_head(job)
+  call('HSET', job.head, 'version', job.version, 'expires', job.expires, unpack(job.index))
+  job.index = {}
 end
 
 -- A key without a stage is kept, be it a made-up one, whose call must be known when it is sent again,
 -- or of before the values named stages: whoever is told "repeated" for nothing can save under another
 -- key, but nobody can undo a save of a stage that was not rewound and is done twice.
-local function forget(job, stages)
-  local again = {}
-  for _, stage in ipairs(stages) do again[stage] = true end
-  local known = call('HGETALL', job.requests)
-  for n = 1, #known, 2 do
-    local stage = string.match(known[n + 1], '^%S+ %d+ %S+ (.+)$')
-    if stage and again[stage] then call('HDEL', job.requests, known[n]) end
+local function forget(stages, job)
+  local done_again = {}
+  for _, stage in ipairs(stages) do done_again[stage] = true end
+  local kept = call('HGETALL', job.requests)
+  for n = 1, #kept, 2 do
+    local stage = string.match(kept[n + 1], '^%S+ %d+ %S+ (.+)$')
+    if stage and done_again[stage] then call('HDEL', job.requests, kept[n]) end
   end
 end
 
-local function append(job, kind, event, ttl, key, scope, owner, lease, stage)
+local ms, next_id = nil, '*'
+local function append(job, kind, event, ttl, key, detail)
   if not job.lives then
-    call('DEL', job.head, job.requests)
+    if job.life then call('DEL', job.head, job.requests) end
     job.lives = true
   end
   local version = job.version + 1
-  local id = call('XADD', log, '*', 'event', event, 'version', version, 'incarnation', job.incarnation)
-  if version == 1 then job.incarnation = id end
-  job.version = version
-  job.expires = tonumber(string.match(id, '^%d+')) + ttl
-  call('HSET', job.head, 'incarnation', job.incarnation, 'version', version, 'expires', job.expires,
-    version, scope == 'job' and id or id .. ' ' .. key)
-  if scope == 'job' then
-    local known = id .. ' ' .. version .. ' ' .. job.incarnation
-    call('HSET', job.requests, key, stage == '' and known or known .. ' ' .. stage)
-    call('HSET', job.head, 'keyed', 1)
-    job.keyed = true
+  local id = call('XADD', log, next_id, 'event', event, 'version', version, 'incarnation', job.incarnation)
+  if not ms then
+    ms = string.match(id, '^%d+')
+    next_id = ms .. '-*'
   end
-  -- the first call of this request may still be on its way
-  if scope == 'retry' then call('HSET', job.head, 'retried', 1) end
-  answer(id, version, job.incarnation, 0)
+  local index = job.index
+  if version == 1 then
+    job.incarnation, job.life = id, id
+    index[1], index[2] = 'incarnation', id
+  end
+  local size = #index
+  index[size + 1], index[size + 2] = version, key == '' and id .. ' ' .. call_key or id
+  job.version, job.expires = version, ms + ttl
+  if size >= CHUNK then write_head(job) end
+
+  if job.run then
+    reply[job.run] = reply[job.run] + 1
+  else
+    job.run = #reply + 2
+    reply[job.run - 1], reply[job.run] = id .. ' ' .. version .. ' ' .. job.incarnation .. ' 0', 1
+  end
+
+  if key ~= '' then
+    local place = id .. ' ' .. version .. ' ' .. job.incarnation
+    call('HSET', job.requests, key, (kind == 'rewind' or detail == '') and place or place .. ' ' .. detail)
+    if not job.keyed then call('HSET', job.head, 'keyed', 1) end
+    job.keyed = true
+  elseif again then
+    call('HSET', job.head, 'retried', 1) -- the first call may still be on its way
+  end
+
   if kind == 'claim' or kind == 'steal' then
+    local lease, owner = string.match(detail, '^(%d+) (.*)$')
     call('HSET', job.head, 'token', id, 'owner', owner, 'lease', now + lease)
   elseif kind == 'release' then
     call('HDEL', job.head, 'token', 'owner', 'lease')
-  elseif kind == 'delete' then
-    end_life(job)
   elseif kind == 'rewind' then
-    forget(job, cjson.decode(stage))
+    forget(cjson.decode(detail), job)
+  elseif kind == 'delete' then
+    write_head(job)
+    call('HSET', job.head, 'ended', 'deleted')
+    call('DEL', job.requests)
+    job.lives, job.incarnation, job.version, job.keyed, job.run = false, '', 0, nil, nil
   end
 end
 
 for _, job in ipairs(jobs) do
-  for _, e in ipairs(job.events) do
-    local a = e.at
+  for e = job.first, job.after - 5, 5 do
+    local key = ARGV[e + 3]
     -- the same key may come twice in one call
-    local known = e.answer or ARGV[a + 5] == 'job' and repeated(job, ARGV[a + 4], 'job')
-    if known then
-      local id, version, incarnation = string.match(known, '^(%S+) (%d+) (%S+)')
-      answer(id, tonumber(version), incarnation, 1)
+    local place = known[e] or job.expires and key ~= '' and known_under(key, job)
+    if place then
+      reply[#reply + 1], reply[#reply + 2] = place .. ' 1', 1
+      job.run = nil
     else
-      append(job, ARGV[a + 1], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7], ARGV[a + 8])
+      append(job, ARGV[e], ARGV[e + 1], ARGV[e + 2], key, ARGV[e + 4])
     end
   end
+  if #job.index > 0 then write_head(job) end
   if job.expires then
     call('PEXPIREAT', job.head, job.expires)
     call('PEXPIREAT', job.view, job.expires)
     if job.keyed then call('PEXPIREAT', job.requests, job.expires) end
   end
 end
-return reply
+return table.concat(reply, ' ')

@@ -12,7 +12,7 @@ from losing import dumped, lose_the_last
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, LogNotReady, Settings
-from checkpoint.events.append import Answer, Appended
+from checkpoint.events.append import Appended, AppendedBatch
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.event import EventsLost
 from checkpoint.losses import REMEMBERED, Acknowledged, name_losses
@@ -41,10 +41,11 @@ def lose_two(log: RealLog, manager: CheckpointManager, *jobs: str) -> list[str]:
     "touch",
     [
         lambda manager: manager.save("job", "d", {}),
+        lambda manager: manager.save_many([("job", stage, {}) for stage in "defg"]),
         lambda manager: manager.get_resume_point("job"),
         lambda manager: manager.is_completed("job", "c"),
     ],
-    ids=["save", "resume", "is_completed"],
+    ids=["save", "save_many", "resume", "is_completed"],
 )
 def test_the_versions_of_a_job_that_are_missing_are_named(
     archived_log: RealLog,
@@ -133,10 +134,14 @@ def acknowledged(job: str, number: int, version: int = 1, born: int = 1) -> Appe
     return Appended(job, EntryId(number, 0), version, EntryId(born, 0), repeated=False)
 
 
+def answer(partition: int, fence_ms: int, *places: Appended) -> AppendedBatch:
+    return AppendedBatch(partition, fence_ms, {one.job: [one] for one in places})
+
+
 def test_only_so_many_jobs_are_remembered() -> None:
     known = Acknowledged()
     told = [acknowledged(f"j{number}", 1) for number in range(REMEMBERED + 5)]
-    known.note(Answer(0, 0, told))
+    known.note(answer(0, 0, *told))
     known.suspect_all()
     assert known.take() == told[5:]
 
@@ -144,7 +149,7 @@ def test_only_so_many_jobs_are_remembered() -> None:
 def test_an_answer_that_comes_late_is_not_the_last() -> None:
     known = Acknowledged()
     for number in (2, 1):
-        known.note(Answer(0, 0, [acknowledged("job", number, version=number)]))
+        known.note(answer(0, 0, acknowledged("job", number, version=number)))
     assert not known.is_doubtful
     known.suspect_all()
     assert [one.version for one in known.take()] == [2]
@@ -152,9 +157,9 @@ def test_an_answer_that_comes_late_is_not_the_last() -> None:
 
 def test_all_that_came_before_a_loss_is_doubtful_in_that_partition() -> None:
     known = Acknowledged()
-    known.note(Answer(0, 5, [acknowledged("a", 6), acknowledged("b", 7)]))
-    known.note(Answer(1, 5, [acknowledged("c", 6)]))
-    known.note(Answer(0, 9, [acknowledged("d", 9)]))
+    known.note(answer(0, 5, acknowledged("a", 6), acknowledged("b", 7)))
+    known.note(answer(1, 5, acknowledged("c", 6)))
+    known.note(answer(0, 9, acknowledged("d", 9)))
     assert [one.job for one in known.take()] == ["a", "b"]
 
 

@@ -1,8 +1,8 @@
 """The append script on a real Redis: what it promises, under those who would break it."""
 
+import asyncio
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,10 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from losing_proxy import losing_proxy
 from msgspec import Raw
+from msgspec.structs import replace
 from processes import eventually
 from real_log import RealLog, projecting
 
-from checkpoint import CheckpointManager
+from checkpoint import AsyncCheckpointManager, CheckpointManager
 from checkpoint.events.append import Appended, Request
 from checkpoint.events.errors import (
     IncarnationEnded,
@@ -52,7 +53,7 @@ def deletion(job: str) -> Request:
 
 def claim(job: str, lease_ms: int = MINUTE_MS, **more: Any) -> Request:
     event = Claimed(job=job, owner="w", lease_ms=lease_ms, ttl_ms=MINUTE_MS)
-    return Request(event, **{"kind": "claim", "owner": "w", "lease_ms": lease_ms, **more})
+    return Request(event, **{"kind": "claim", **more})
 
 
 def one(answers: list[Appended]) -> Appended:
@@ -267,39 +268,92 @@ def test_a_refused_rewind_forgets_nothing(log: RealLog) -> None:
 
 
 def test_a_lost_reply_is_found_again_by_the_retry(log: RealLog) -> None:
-    request = done("j")
-    first = one(log.append(request))
+    call = log.batches(done("j"))
+    first = one(log.send(call))
     log.append(done("j", "mix"))
-    assert one(log.append(request, retry=True)) == first._replace(repeated=True)
+    assert one(log.send(call, again=True)) == first._replace(repeated=True)
     assert log.events() == 2
 
 
 def test_a_retry_of_what_never_arrived_appends_it(log: RealLog) -> None:
     log.append(done("j", "mix"))
-    assert one(log.append(done("j"), retry=True)).version == 2
+    assert one(log.send(log.batches(done("j")), again=True)).version == 2
 
 
 def test_a_retried_batch_keeps_its_results_apart(log: RealLog) -> None:
-    requests = [done("a"), done("b"), done("a", "mix")]
-    first = log.append(*requests)
-    again = log.append(*requests, retry=True)
+    calls = log.batches(done("a"), done("b"), done("a", "mix"))
+    first = log.send(calls)
+    again = log.send(calls, again=True)
     assert again == [answer._replace(repeated=True) for answer in first]
     assert log.events() == 3
 
 
+@pytest.mark.parametrize("is_projected", [False, True])
+def test_a_retried_batch_is_recognised_however_many_events_a_job_has_in_it(
+    log: RealLog, *, is_projected: bool
+) -> None:
+    log.append(done("j", "first"))
+    calls = log.batches(*(done("j", f"s{n}") for n in range(3000)))
+    first = log.send(calls)
+    log.append(*(done("j", f"t{n}") for n in range(10)))
+    if is_projected:
+        log.project()
+    assert log.send(calls, again=True) == [answer._replace(repeated=True) for answer in first]
+    assert log.events() == 3011
+
+
+def test_a_retried_batch_tells_apart_what_has_a_key_of_its_own(log: RealLog) -> None:
+    log.append(done("j", "cut", key="old"))
+    calls = log.batches(
+        done("j"),
+        done("j", key="old"),
+        done("j", key="new"),
+        done("j", "mix"),
+        done("j", key="new"),
+    )
+    first = log.send(calls)
+    assert [(one.version, one.repeated) for one in first] == [
+        (2, False),
+        (1, True),
+        (3, False),
+        (4, False),
+        (3, True),
+    ]
+    assert log.send(calls, again=True) == [answer._replace(repeated=True) for answer in first]
+    assert log.events() == 4
+
+
+def test_what_a_call_appends_to_a_job_has_ids_and_versions_without_gaps(log: RealLog) -> None:
+    answers = log.append(*(done(job, f"s{n}") for n in range(700) for job in "abc"))
+    for job in "abc":
+        ours = [answer for answer in answers if answer.job == job]
+        assert [answer.version for answer in ours] == list(range(1, 701))
+        assert [entry.id for entry in log.entries(job)] == [answer.id for answer in ours]
+        assert {answer.id.seq - answer.version for answer in ours} == {ours[0].id.seq - 1}
+
+
+def test_a_job_may_end_and_begin_anew_within_a_call(log: RealLog) -> None:
+    answers = log.append(done("j"), done("j"), deletion("j"), done("j", key="k"), done("j"))
+    assert [answer.version for answer in answers] == [1, 2, 3, 1, 2]
+    assert [answer.incarnation for answer in answers] == [answers[0].id] * 3 + [answers[3].id] * 2
+    assert [entry.id for entry in log.entries("j")] == [answer.id for answer in answers]
+    assert one(log.append(done("j", expected_version=2))).incarnation == answers[3].id
+    assert known_keys(log, "j") == {"k"}
+
+
 def test_a_retry_is_recognised_after_the_projector_applied_the_event(log: RealLog) -> None:
-    request = done("j")
-    first = one(log.append(request))
+    call = log.batches(done("j"))
+    first = one(log.send(call))
     log.append(*(done("j", f"s{n}") for n in range(10)))
     log.project()
-    assert one(log.append(request, retry=True)) == first._replace(repeated=True)
+    assert one(log.send(call, again=True)) == first._replace(repeated=True)
 
 
 def test_a_retried_deletion_is_recognised(log: RealLog) -> None:
     log.append(done("j"))
-    request = deletion("j")
-    first = one(log.append(request))
-    assert one(log.append(request, retry=True)) == first._replace(repeated=True)
+    call = log.batches(deletion("j"))
+    first = one(log.send(call))
+    assert one(log.send(call, again=True)) == first._replace(repeated=True)
 
 
 @pytest.mark.parametrize("key", [None, "mine"])
@@ -326,6 +380,41 @@ def test_a_batch_whose_reply_is_lost_is_not_doubled(settings: Settings, log: Rea
             answers = manager.save_many([(job, "cut", 1) for job in "abcdab"])
     assert log.events() == 7
     assert [answer.version for answer in answers] == [2, 1, 1, 1, 3, 2]
+
+
+JOBS = [f"j{number}" for number in range(40)]
+
+
+def test_a_batch_that_one_partition_refuses_is_appended_to_the_others(
+    settings: Settings, log: RealLog
+) -> None:
+    log.append(claim("j7"))
+    refusing = log.partition_of("j7")
+    items = [(job, "cut", 1) for job in JOBS]
+
+    async def save() -> None:
+        async with AsyncCheckpointManager(settings) as manager:
+            await manager.save_many(items)
+
+    with CheckpointManager(settings) as manager, pytest.raises(JobClaimed, match="'j7'"):
+        manager.save_many(items)
+    with pytest.raises(JobClaimed, match="'j7'"):
+        asyncio.run(save())
+    versions = {job: log.fold(job).version for job in JOBS if log.partition_of(job) != refusing}
+    assert set(versions.values()) == {2}
+    assert log.events() == 1 + 2 * len(versions)
+
+
+def test_a_batch_goes_on_where_redis_has_forgotten_the_script(
+    settings: Settings, log: RealLog
+) -> None:
+    with CheckpointManager(settings) as manager:
+        manager.save("j0", "cut", 1)
+        log.client.script_flush()
+        saved = manager.save_many([(job, "mix", 1) for job in JOBS])
+        assert [(one.job, one.repeated) for one in saved] == [(job, False) for job in JOBS]
+        assert manager.save_many([]) == []
+    assert log.events() == 1 + len(JOBS)
 
 
 def test_a_deletion_whose_reply_is_lost_still_says_that_it_deleted(
@@ -505,7 +594,7 @@ def test_an_expired_job_begins_anew_even_if_its_keys_remain(log: RealLog) -> Non
 
 def test_a_claim_of_an_expired_job_holds_nobody_up(log: RealLog) -> None:
     event = Claimed(job="j", owner="w", lease_ms=MINUTE_MS, ttl_ms=200)
-    log.append(Request(event, kind="claim", owner="w", lease_ms=MINUTE_MS))
+    log.append(Request(event, kind="claim"))
     persist_through_expiry(log, "j")
     assert one(log.append(done("j"))).version == 1
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpoint.events.append import Batch, Request, batches
+from checkpoint.events.append import Appended, Batch, Request, batches
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     CheckpointError,
@@ -14,7 +14,8 @@ from checkpoint.events.errors import (
     StaleClaim,
     VersionConflict,
 )
-from checkpoint.events.event import JobDeleted, StageCompleted
+from checkpoint.events.event import JobClaimed as JobTaken
+from checkpoint.events.event import JobDeleted, JobRewound, StageCompleted
 from checkpoint.events.keys import PartitionKeys, partition_of
 
 
@@ -23,7 +24,8 @@ def request(job: str, stage: str = "cut") -> Request:
 
 
 def batch(*requests: Request) -> Batch:
-    return Batch(PartitionKeys("ns", 0), requests)
+    [made] = batches(requests, "ns", 1)
+    return made
 
 
 @given(st.lists(st.sampled_from("abcdef")), st.integers(1, 4))
@@ -32,6 +34,7 @@ def test_each_partition_has_one_call_and_jobs_keep_their_order(jobs: str, partit
     made = batches(requests, "ns", partitions)
     assert len(made) == len({partition_of(job, partitions) for job in jobs})
     assert sorted(id(one) for part in made for one in part.requests) == sorted(map(id, requests))
+    assert len({part.key for part in made}) == len(made)
     for part in made:
         for job in "abcdef":
             stages = [
@@ -46,28 +49,57 @@ def test_each_partition_has_one_call_and_jobs_keep_their_order(jobs: str, partit
 
 def test_requests_are_answered_in_their_order() -> None:
     [part] = batches([request("a", "1"), request("b"), request("a", "2")], "ns", 1)
-    reply = [b"OK", 7, b"5-0", 1, b"5-0", 0, b"5-1", 2, b"5-0", 0, b"5-2", 1, b"5-2", 1]
-    partition, fence_ms, answers = part.read(reply)
+    partition, fence_ms, jobs = part.read(b"7 5-8 1 5-8 0 2 5-2 4 4-2 1 1")
     assert (partition, fence_ms) == (0, 7)
-    assert [(one.job, one.version) for one in answers] == [("a", 1), ("a", 2), ("b", 1)]
-    assert answers[1].incarnation == EntryId(5, 0)
-    assert [one.repeated for one in answers] == [False, False, True]
+    assert jobs == {
+        "a": [
+            Appended("a", EntryId(5, 8), 1, EntryId(5, 8), repeated=False),
+            Appended("a", EntryId(5, 9), 2, EntryId(5, 8), repeated=False),
+        ],
+        "b": [Appended("b", EntryId(5, 2), 4, EntryId(4, 2), repeated=True)],
+    }
+
+
+def test_a_jobs_events_may_be_in_several_runs() -> None:
+    reply = b"0 5-0 3 4-0 1 1 7-0 5 4-0 0 2 7-2 1 7-2 0 1"
+    jobs = batch(*[request("a")] * 4).read(reply).jobs
+    assert [(str(one.id), one.version) for one in jobs["a"]] == [
+        ("5-0", 3),
+        ("7-0", 5),
+        ("7-1", 6),
+        ("7-2", 1),
+    ]
 
 
 def test_a_call_names_every_key_that_the_script_touches() -> None:
-    call = batch(request("a"), request("b"), request("a")).call(retry=False)
+    call = batch(request("a"), request("b"), request("a")).call(again=False)
     keys = PartitionKeys("ns", 0)
     assert call.keys == [keys.meta, keys.log, *keys.job("a"), *keys.job("b")]
 
 
-def test_an_own_key_is_remembered_and_a_made_up_one_is_looked_for_in_a_retry_only() -> None:
-    own = Request(JobDeleted(job="a"), key="mine")
-    assert own.arguments(retry=False)[3:5] == ["mine", "job"]
-    assert own.arguments(retry=True)[3:5] == ["mine", "job"]
-    made_up = Request(JobDeleted(job="a"))
-    assert made_up.arguments(retry=False)[3:5] == [made_up.call_key, "call"]
-    assert made_up.arguments(retry=True)[3:5] == [made_up.call_key, "retry"]
-    assert made_up.call_key != Request(JobDeleted(job="a")).call_key
+def test_a_call_that_is_made_again_has_the_key_of_the_first() -> None:
+    made = batch(request("a"))
+    first, again = made.call(again=False), made.call(again=True)
+    assert [first.args[:2], again.args[:2]] == [[made.key, 0], [made.key, 1]]
+    assert first.args[2:] == again.args[2:]
+    assert made.key != batch(request("a")).key
+
+
+@pytest.mark.parametrize(
+    ("request_", "detail"),
+    [
+        (request("a"), ""),
+        (Request(StageCompleted(job="a", stage="cut", key="mine"), key="mine"), "cut"),
+        (Request(StageCompleted(job="a", stage="cut"), key="made up"), ""),
+        (Request(JobTaken(job="a", owner="w 1", lease_ms=500), kind="claim"), "500 w 1"),
+        (Request(JobRewound(job="a", stage="b", stages=("b", "c")), kind="rewind"), b'["b","c"]'),
+        (Request(JobRewound(job="a", stage="b", stages=("b",)), kind="fork"), ""),
+    ],
+)
+def test_the_script_is_told_what_it_must_know_of_an_event(
+    request_: Request, detail: str | bytes
+) -> None:
+    assert request_.arguments[-1] == detail
 
 
 @pytest.mark.parametrize(
@@ -91,5 +123,5 @@ def test_a_refusal_names_the_job_and_the_reason(
 
 
 def test_a_version_of_nought_is_not_the_same_as_none() -> None:
-    assert Request(JobDeleted(job="a"), expected_version=0).guards == ["", 0, ""]
-    assert Request(JobDeleted(job="a")).guards == ["", "", ""]
+    assert Request(JobDeleted(job="a"), expected_version=0).guards == ("", 0, "")
+    assert Request(JobDeleted(job="a")).guards == ("", "", "")

@@ -85,8 +85,7 @@ def test_nothing_but_the_trace_is_changed(spans: InMemorySpanExporter) -> None:
     plain = requests("a", "b")
     with appending(plain) as traced:
         pass
-    assert [one.call_key for one in traced] == [one.call_key for one in plain]
-    assert [one.event.job for one in traced] == ["a", "b"]
+    assert [replace(one, event=replace(one.event, trace="")) for one in traced] == plain
     (append,) = spans.get_finished_spans()
     assert append.attributes == {"checkpoint.events": 2}
 
