@@ -3,10 +3,11 @@
 import asyncio
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, closing
 from copy import copy
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from weakref import finalize
 
 from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
@@ -15,6 +16,7 @@ from checkpoint.events.settings import Settings
 from checkpoint.events.steps import (
     AskArchive,
     AskSpool,
+    BlockingCommand,
     Command,
     LoadScript,
     OneRun,
@@ -22,6 +24,7 @@ from checkpoint.events.steps import (
     Step,
     Steps,
     SyncedCall,
+    Together,
     WatermarkWait,
 )
 
@@ -48,17 +51,7 @@ class Servers:
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
-        advance = partial(next, steps)
-        with closing(steps):  # lets go of what they hold, however this ends
-            while True:
-                try:
-                    step = advance()
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-                try:
-                    advance = partial(steps.send, self._perform(step))
-                except CheckpointError as error:
-                    advance = partial(steps.throw, error)
+        return self._go_on(steps, None)
 
     def close(self) -> None:
         """Close the connections."""
@@ -70,7 +63,37 @@ class Servers:
         other._redis = redis  # noqa: SLF001 - of its own class
         return other
 
-    def _perform(self, step: Step) -> Any:  # noqa: PLR0911 - one for each kind of step
+    def _go_on(self, steps: Steps[T], answer: Any) -> T:
+        """Hand in the answer to what was asked last, a result or an error, and go on to the end."""
+        try:
+            while True:
+                failed = isinstance(answer, CheckpointError)
+                step = steps.throw(answer) if failed else steps.send(answer)
+                try:
+                    answer = self._perform(step)
+                except CheckpointError as error:
+                    answer = error
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+        finally:
+            steps.close()  # lets go of what they hold, however this ends
+
+    def _together(self, parts: Sequence[Steps[Any]]) -> list[Any]:
+        asked = cast("Iterator[Call | SyncedCall]", map(next, parts))  # as Together has it
+        try:
+            answers = self._redis.run_all(asked)
+        except CheckpointError as error:
+            deque(asked, maxlen=0)  # those that were not begun: all are told
+            answers = [error] * len(parts)
+        outcomes = []
+        for part, answer in zip(parts, answers, strict=True):
+            try:
+                outcomes.append(self._go_on(part, answer))
+            except CheckpointError as error:
+                outcomes.append(error)
+        return _results(outcomes)
+
+    def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
             case Call():
                 return self._redis.run(step)
@@ -89,6 +112,8 @@ class Servers:
             case OneRun(steps):
                 with closing(self._redis.pinned()) as redis:
                     return self._over(redis).run(steps)
+            case Together(parts):
+                return self._together(parts)
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
@@ -110,17 +135,18 @@ class AsyncServers:
 
     async def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
-        advance = partial(next, steps)
+        answer: Any = None
         with closing(steps):  # lets go of what they hold, however this ends
-            while True:
-                try:
-                    step = advance()
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-                try:
-                    advance = partial(steps.send, await self._perform(step))
-                except CheckpointError as error:
-                    advance = partial(steps.throw, error)
+            try:
+                while True:
+                    failed = isinstance(answer, CheckpointError)
+                    step = steps.throw(answer) if failed else steps.send(answer)
+                    try:
+                        answer = await self._perform(step)
+                    except CheckpointError as error:
+                        answer = error
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
 
     async def close(self) -> None:
         """Close the connections."""
@@ -133,10 +159,12 @@ class AsyncServers:
         other._redis = redis  # noqa: SLF001 - of its own class
         return other
 
-    async def _perform(self, step: Step) -> Any:  # noqa: PLR0911 - one for each kind of step
+    async def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
             case Call():
                 return await self._redis.run(step)
+            case BlockingCommand(words):
+                return await self._redis.block(*words)
             case Command(words):
                 return await self._redis.execute(*words)
             case SyncedCall(call, timeout_ms):
@@ -152,8 +180,19 @@ class AsyncServers:
             case OneRun(steps):
                 async with aclosing(await self._redis.pinned()) as redis:
                     return await self._over(redis).run(steps)
+            case Together(parts):
+                running = [self.run(part) for part in parts]
+                return _results(await asyncio.gather(*running, return_exceptions=True))
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
+
+
+def _results(outcomes: Sequence[Any]) -> list[Any]:
+    """Return the outcomes, or raise the first of them that is an error."""
+    for one in outcomes:
+        if isinstance(one, BaseException):
+            raise one
+    return list(outcomes)
 
 
 class ArchiveOnDemand:

@@ -1,14 +1,16 @@
-"""Waits for the watermark: all of a process' waiters for a partition share one blocking read."""
+"""Waits for the watermark: those of a process share their blocking reads."""
 
 import asyncio
 import os
 import threading
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.errors import CheckpointError
 from checkpoint.events.lines import AsyncLines, Lines
 from checkpoint.events.steps import WatermarkWait
 
@@ -64,20 +66,19 @@ class Waits:
     def _read(self, stream: str, shared: _Shared, seconds: float) -> None:
         mark = shared.mark
         try:
-            reply = self._redis.execute(*_question(stream, mark, seconds))
-            mark = _answer(reply, mark)
+            marks = _answer(self._redis.execute(*_question({stream: mark}, seconds)))
+            mark = marks.get(stream, mark)
         finally:
             with shared.changed:
                 shared.mark, shared.is_read = mark, False
                 shared.changed.notify_all()
-        if seconds < POLL_SECONDS and not reply:
+        if seconds < POLL_SECONDS and not marks:
             sleep(POLL_SECONDS)
 
 
-@dataclass
-class _Followed:
-    mark: Mark = NO_MARK
-    reading: "asyncio.Task[None] | None" = None
+class _Waiter(NamedTuple):
+    entry: EntryId
+    mark: "asyncio.Future[Mark | None]"
 
 
 class AsyncWaits:
@@ -87,51 +88,88 @@ class AsyncWaits:
         """Take lines to Redis, and for how many seconds a read may block."""
         self._redis = redis
         self._longest = longest
-        self._streams: defaultdict[str, _Followed] = defaultdict(_Followed)
+        self._marks: defaultdict[str, Mark] = defaultdict(Mark)
+        self._waiters: dict[str, list[_Waiter]] = {}
+        self._read: set[str] = set()
+        self._readers: set[asyncio.Task[None]] = set()
 
     async def wait(self, wanted: WatermarkWait) -> Mark | None:
         """Return the mark once it is at an entry or past it; None if the deadline comes first."""
-        followed = self._streams[wanted.stream]
-        while followed.mark.entry < wanted.entry:
-            if (left := wanted.deadline - monotonic()) <= 0:
-                return None
-            if followed.reading is None:
-                seconds = min(left, self._longest)
-                reading = asyncio.ensure_future(self._read(wanted.stream, followed, seconds))
-                followed.reading = reading
-            done, _ = await asyncio.wait([followed.reading], timeout=left)
-            for task in done:
-                task.result()
-        return followed.mark
+        stream, entry, deadline = wanted.stream, wanted.entry, wanted.deadline
+        if self._marks[stream].entry >= entry:
+            return self._marks[stream]
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(entry, loop.create_future())
+        giving_up = loop.call_later(deadline - monotonic(), _give_up, waiter.mark)
+        if stream not in self._waiters and stream not in self._read:
+            self._begin()
+        self._waiters.setdefault(stream, []).append(waiter)
+        try:
+            return await waiter.mark
+        finally:
+            giving_up.cancel()
 
     async def close(self) -> None:
         """Stop reading."""
-        reading = [one.reading for one in self._streams.values() if one.reading]
-        for task in reading:
-            task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
 
-    async def _read(self, stream: str, followed: _Followed, seconds: float) -> None:
-        try:
-            reply = await self._redis.execute(*_question(stream, followed.mark, seconds))
-            followed.mark = _answer(reply, followed.mark)
-            if seconds < POLL_SECONDS and not reply:
-                await asyncio.sleep(POLL_SECONDS)
-        finally:
-            followed.reading = None
+    def _begin(self) -> None:
+        reader = asyncio.ensure_future(self._follow())
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+
+    async def _follow(self) -> None:
+        """Read all at once what is waited for and nobody reads, again and again."""
+        while streams := self._waiters.keys() - self._read:
+            self._read |= streams
+            try:
+                self._marks |= await self._look({one: self._marks[one] for one in streams})
+                self._settle(streams)
+            except CheckpointError as error:
+                self._fail(streams, error)
+            finally:
+                self._read -= streams
+
+    async def _look(self, known: Mapping[str, Mark]) -> dict[str, Mark]:
+        marks = _answer(await self._redis.block(*_question(known, self._longest)))
+        if self._longest < POLL_SECONDS and not marks:
+            await asyncio.sleep(POLL_SECONDS)
+        return marks
+
+    def _settle(self, streams: Collection[str]) -> None:
+        for stream in streams:
+            mark, waiters = self._marks[stream], self._waiters.pop(stream)
+            for one in waiters:
+                if one.entry <= mark.entry and not one.mark.done():
+                    one.mark.set_result(mark)
+            if left := [one for one in waiters if not one.mark.done()]:
+                self._waiters[stream] = left
+
+    def _fail(self, streams: Collection[str], error: CheckpointError) -> None:
+        for stream in streams:
+            for one in self._waiters.pop(stream):
+                if not one.mark.done():
+                    one.mark.set_exception(error)
 
 
-def _question(stream: str, mark: Mark, seconds: float) -> tuple[str | int, ...]:
+def _give_up(mark: "asyncio.Future[Mark | None]") -> None:
+    if not mark.done():
+        mark.set_result(None)
+
+
+def _question(known: Mapping[str, Mark], seconds: float) -> tuple[str | int, ...]:
     milliseconds = int(seconds * 1000)
     block = ("BLOCK", milliseconds) if milliseconds else ()
-    return ("XREAD", *block, "STREAMS", stream, str(mark.entry))
+    return ("XREAD", *block, "STREAMS", *known, *(str(mark.entry) for mark in known.values()))
 
 
-def _answer(reply: Any, known: Mark) -> Mark:
-    if not reply:
-        return known
-    ((_, rows),) = reply
-    entry, fields = rows[-1]
+def _answer(reply: Any) -> dict[str, Mark]:
+    return {stream.decode(): _mark(*rows[-1]) for stream, rows in reply or ()}
+
+
+def _mark(entry: bytes, fields: list[bytes]) -> Mark:
     named = dict(zip(fields[::2], fields[1::2], strict=True))
     # one that an earlier release published says nothing of losses
     fence = int(named[b"fence"]) if b"fence" in named else EntryId.parse(entry).ms

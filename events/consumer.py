@@ -13,10 +13,11 @@ from faust.transport import base
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service, get_logger
 
-from .connection import connect_async
+from .connection import SOCKET_SECONDS, connect_async
 from .cursor import Cursor
 from .entry_id import ZERO, EntryId
 from .errors import InvalidSettings
+from .lines import AsyncLines
 from .members import Members
 from .message import decode
 from .outage import AWAY, Outage
@@ -65,7 +66,8 @@ class Consumer(base.Consumer):
         self._reading_outage = Outage(self.logger)
         at_once = conf.broker_max_poll_records or ENTRIES_AT_ONCE
         self._size = options.slice or 1
-        self._reader = Reader(self._client, self._size * max(1, at_once // self._size))
+        self._lines = AsyncLines(options.redis_url, SOCKET_SECONDS)
+        self._reader = Reader(self._lines, self._size * max(1, at_once // self._size))
         self._cursors: dict[TP, Cursor] = {}
         self._assignment: frozenset[TP] | None = None
         self._wanted: frozenset[TP] | None = None
@@ -100,6 +102,7 @@ class Consumer(base.Consumer):
     async def on_shutdown(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+        await self._lines.aclose()
 
     # Which partitions this worker reads
 

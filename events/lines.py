@@ -1,16 +1,16 @@
 """Lines: connections to Redis that carry a command and bring its reply as it is.
 
 What a client of redis-py adds to a command (its pool's checks, retries, events, reply callbacks)
-costs more than Redis itself takes for it, so its connections are used here directly.
+costs more than Redis itself takes for it, so only its connections are used: what greets the server,
+with a password or over TLS.
 """
 
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from copy import copy
-from time import monotonic
 from typing import Any, Self, TypeVar, cast
 
 import hiredis
@@ -18,13 +18,13 @@ import redis
 import redis.asyncio
 
 from .connection import options, translate, valid
-from .errors import LogUnavailable, ScriptUnknown
+from .errors import CheckpointError, LogUnavailable, ScriptUnknown
+from .line import Line
 from .script import Argument, Call, Script
+from .steps import SyncedCall
+from .wire import Wire
 
 T = TypeVar("T")
-
-SURE_SECONDS = 0.5
-"""A connection that was used so lately is taken as it is; an idle one is looked at first."""
 
 _pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
 
@@ -39,21 +39,50 @@ class Lines:
         """Take Redis' URL, and how many seconds a reply may take; connects when needed."""
         with valid(url):
             self._pool = redis.ConnectionPool.from_url(url, **options(timeout))
-        self._free: deque[Any] = deque()
+        self._free: deque[Line] = deque()
         self._is_pinned = False
         self._pid = os.getpid()
 
     def execute(self, *words: Argument) -> Any:
         """Run one command."""
-        return self._talk([_pack(words)], _read_one)
+        return self._talk([_pack(words)], Line.read)
 
     def run(self, call: Call) -> Any:
         """Call a script; ScriptUnknown where Redis does not know it."""
-        return self.execute(*_evalsha(call))
+        return self._talk([_pack(_evalsha(call))], Line.read)
 
     def run_synced(self, call: Call, timeout_ms: int) -> tuple[Any, int]:
         """Call a script, and wait on the same connection for its writes to be on disk."""
         return self._talk(_synced(call, timeout_ms), _read_synced)
+
+    def run_all(self, calls: Iterable[Call | SyncedCall]) -> list[Any]:
+        """Call scripts, sending each while Redis is at work on those before.
+
+        An error with which Redis answers a call stands in place of its reply.
+        """
+        sent: list[Call | SyncedCall] = []
+
+        def packed() -> Iterable[bytes]:
+            for one in calls:
+                sent.append(one)
+                yield from _packed(one)
+
+        return self._talk(packed(), lambda line: [_outcome(line, one) for one in sent])
+
+    def run_loaded(self, call: Call) -> Any:
+        """Call a script, loading it first where Redis does not know it: see AsyncLines."""
+        return self.run_all_loaded([call])[0]
+
+    def run_all_loaded(self, calls: Sequence[Call]) -> list[Any]:
+        """Call one script several times in one round trip, as `run_loaded` does."""
+        replies = self.run_all(calls)
+        if isinstance(replies[0], ScriptUnknown):
+            self.load(calls[0].script)
+            replies = self.run_all(calls)
+        for one in replies:
+            if isinstance(one, CheckpointError):
+                raise one
+        return replies
 
     def load(self, script: Script) -> None:
         """Make Redis know a script."""
@@ -66,70 +95,79 @@ class Lines:
         """
         other = copy(self)
         other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
-        line = self._new()
-        try:
-            line.connect()
-        except BaseException as error:
-            raise translate(error) or error from error
-        other._free.append((line, monotonic()))  # noqa: SLF001 - as above
+        other._free.append(self._new())  # noqa: SLF001 - as above
         return other
 
     def close(self) -> None:
         """Close the connections that are not in use."""
         with suppress(IndexError):
             while True:
-                self._free.pop()[0].disconnect()
+                self._free.pop().close()
 
-    def _take(self) -> Any:
+    def _take(self) -> Line:
         if self._is_pinned:
-            return _only(self._free)[0]
+            return _only(self._free)
         if self._pid != os.getpid():  # after a fork, the connections are the parent's
             self._free, self._pid = deque(), os.getpid()
-        with suppress(IndexError):
-            line, used = self._free.pop()
-            if monotonic() - used > SURE_SECONDS and not _is_quiet(line):
-                line.disconnect()
+        try:
+            line = self._free.pop()
+        except IndexError:
+            return self._new()
+        if line.is_sound:
             return line
+        line.close()
         return self._new()
 
-    def _new(self) -> Any:
+    def _new(self) -> Line:
         # not the pool's own way, which counts connections up and never down
-        return self._pool.connection_class(**self._pool.connection_kwargs)
+        return Line.open(self._pool.connection_class(**self._pool.connection_kwargs))
 
-    def _talk(self, packed: list[bytes], talk: Callable[[Any], T]) -> T:
+    def _talk(self, packed: Iterable[bytes], talk: Callable[[Line], T]) -> T:
         line = self._take()
         try:
-            line.send_packed_command(packed)
+            line.send(packed)
             reply = talk(line)
         except BaseException as error:
-            line.disconnect()
+            line.close()
             translation = translate(error)
             if isinstance(translation, LogUnavailable):
                 self.close()  # where one has died, the idle ones have too
             if translation:
                 raise translation from error
             raise
-        self._free.append((line, monotonic()))
+        self._free.append(line)
         return reply
 
 
 class AsyncLines:
-    """Connections for asyncio code, as many as there are calls at a time, in one event loop."""
+    """Connections for asyncio code, in one event loop: a wire that all calls share.
+
+    What keeps a connection waiting has a wire of its own meanwhile. Where a wire is lost, all that
+    was asked over it fails with LogUnavailable, and the next call opens another.
+    """
 
     def __init__(self, url: str, timeout: float) -> None:
         """Take Redis' URL, and how many seconds a reply may take; connects when needed."""
         with valid(url):
             self._pool = redis.asyncio.ConnectionPool.from_url(url, **options(timeout))
-        self._free: deque[Any] = deque()
+        self._timeout = timeout
+        self._shared: Wire | None = None
+        self._opening: asyncio.Task[Wire] | None = None
+        self._free: deque[Wire] = deque()
         self._is_pinned = False
 
     async def execute(self, *words: Argument) -> Any:
         """Run one command."""
-        return await self._talk([_pack(words)], _await_one)
+        return await (await self._wire()).ask(_pack(words))
+
+    async def block(self, *words: Argument) -> Any:
+        """Run one command that may wait for what is yet to happen: nobody else waits with it."""
+        async with self._own() as wire:
+            return await wire.ask(_pack(words))
 
     async def run(self, call: Call) -> Any:
         """Call a script; ScriptUnknown where Redis does not know it."""
-        return await self.execute(*_evalsha(call))
+        return await (await self._wire()).ask(_pack(_evalsha(call)))
 
     async def run_loaded(self, call: Call) -> Any:
         """Call a script, loading it first where Redis does not know it yet.
@@ -143,22 +181,12 @@ class AsyncLines:
             await self.load(call.script)
             return await self.run(call)
 
-    async def run_all_loaded(self, calls: Sequence[Call]) -> list[Any]:
-        """Call one script several times in one round trip, as `run_loaded` does."""
-
-        async def read(line: Any) -> list[Any]:
-            return [await line.read_response() for _ in calls]
-
-        packed = [_pack(_evalsha(call)) for call in calls]
-        try:
-            return await self._talk(packed, read)
-        except ScriptUnknown:
-            await self.load(calls[0].script)
-            return await self._talk(packed, read)
-
     async def run_synced(self, call: Call, timeout_ms: int) -> tuple[Any, int]:
         """Call a script, and wait on the same connection for its writes to be on disk."""
-        return await self._talk(_synced(call, timeout_ms), _await_synced)
+        async with self._own() as wire:
+            asked = [wire.ask(packed) for packed in _synced(call, timeout_ms)]
+            reply, (synced, _) = await asyncio.gather(*asked)
+            return reply, synced
 
     async def load(self, script: Script) -> None:
         """Make Redis know a script."""
@@ -168,50 +196,69 @@ class AsyncLines:
         """Return a connection of its own, which is never made anew: see Lines.pinned."""
         other = copy(self)
         other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
-        line = self._new()
-        try:
-            await line.connect()
-        except BaseException as error:
-            raise translate(error) or error from error
-        other._free.append(line)  # noqa: SLF001 - as above
+        other._shared, other._opening = await self._new(), None  # noqa: SLF001 - as above
         return other
 
     async def aclose(self) -> None:
-        """Close the connections that are not in use."""
-        while self._free:
-            await self._free.pop().disconnect()
+        """Close the connections that are not kept waiting."""
+        shared, self._shared = self._shared, None
+        if self._opening:
+            self._opening.cancel()
+        for wire in (shared, *self._free) if shared else self._free:
+            wire.close()
+        self._free.clear()
+        await asyncio.sleep(0)  # they close in the event loop's next turn
 
-    def _new(self) -> Any:
-        return self._pool.connection_class(**self._pool.connection_kwargs)
+    async def _wire(self) -> Wire:
+        while not (self._shared and self._shared.is_open):
+            if self._is_pinned:
+                raise _lost()
+            if self._opening is None:
+                self._opening = asyncio.ensure_future(self._new())
+                self._opening.add_done_callback(self._opened)
+            # the one who began it may be cancelled, while others wait for it too
+            await asyncio.shield(self._opening)
+        return self._shared
 
-    async def _talk(self, packed: list[bytes], talk: Callable[[Any], Awaitable[T]]) -> T:
-        if self._is_pinned:
-            line = _only(self._free)
-        else:
-            line = self._free.pop() if self._free else self._new()
-        cancellations = _cancellations()
+    def _opened(self, opening: "asyncio.Task[Wire]") -> None:
+        self._opening = None
+        if not opening.cancelled() and not opening.exception():
+            self._shared = opening.result()
+
+    @asynccontextmanager
+    async def _own(self) -> AsyncIterator[Wire]:
+        wire = await self._take()
         try:
-            if not line.is_connected:
-                await line.connect()
-            await line.send_packed_command(packed)
-            reply = await talk(line)
-        except BaseException as error:
-            await line.disconnect(nowait=True)
-            _raise_if_cancelled_since(cancellations)
-            translation = translate(error)
-            if isinstance(translation, LogUnavailable):
-                await self.aclose()
-            if translation:
-                raise translation from error
+            yield wire
+        except BaseException:
+            wire.close()  # there may be replies to come
             raise
-        self._free.append(line)
-        _raise_if_cancelled_since(cancellations)
-        return reply
+        self._free.append(wire)
+
+    async def _take(self) -> Wire:
+        while self._free:
+            if (wire := self._free.pop()).is_open:
+                return wire
+        cancellations = _cancellations()
+        wire = await self._new()
+        # redis-py connects under asyncio.wait_for, which before Python 3.12 may swallow one
+        if _cancellations() > cancellations:
+            wire.close()
+            raise asyncio.CancelledError
+        return wire
+
+    async def _new(self) -> Wire:
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
+        return await Wire.open(connection, self._timeout)
 
 
-def _only(free: deque[Any]) -> Any:
+def _lost() -> LogUnavailable:
+    return LogUnavailable("The connection to Redis was lost; what it was for must begin anew")
+
+
+def _only(free: deque[T]) -> T:
     if not free:
-        raise LogUnavailable("The connection to Redis was lost; what it was for must begin anew")
+        raise _lost()
     return free.pop()
 
 
@@ -220,38 +267,30 @@ def _cancellations() -> int:
     return task.cancelling() if task else 0
 
 
-def _raise_if_cancelled_since(cancellations: int) -> None:
-    # redis-py sends under asyncio.wait_for, which before Python 3.12 may swallow a cancellation
-    if _cancellations() > cancellations:
-        raise asyncio.CancelledError
+def _read_synced(line: Line) -> tuple[Any, int]:
+    return line.read(), line.read()[0]
 
 
-def _is_quiet(line: Any) -> bool:
-    """Say if a connection is as it was left: with nothing to read, not even its end."""
+def _outcome(line: Line, call: Call | SyncedCall) -> Any:
+    """Read all that Redis answers to a call, be it an error."""
     try:
-        return not line.can_read(0)
-    except (redis.ConnectionError, OSError):
-        return False
-
-
-def _read_one(line: Any) -> Any:
-    return line.read_response()
-
-
-def _read_synced(line: Any) -> tuple[Any, int]:
-    return line.read_response(), line.read_response()[0]
-
-
-async def _await_one(line: Any) -> Any:
-    return await line.read_response()
-
-
-async def _await_synced(line: Any) -> tuple[Any, int]:
-    return await line.read_response(), (await line.read_response())[0]
+        reply = line.read()
+    except redis.ResponseError as error:
+        reply = translate(error)
+    if isinstance(call, Call):
+        return reply
+    synced = line.read()[0]
+    return reply if isinstance(reply, CheckpointError) else (reply, synced)
 
 
 def _evalsha(call: Call) -> tuple[Argument, ...]:
     return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+
+
+def _packed(call: Call | SyncedCall) -> list[bytes]:
+    if isinstance(call, SyncedCall):
+        return _synced(call.call, call.timeout_ms)
+    return [_pack(_evalsha(call))]
 
 
 def _synced(call: Call, timeout_ms: int) -> list[bytes]:

@@ -54,7 +54,7 @@ class Settings:
     """A local file that keeps saves while Redis is away; None: they fail then."""
     max_payload: int = MAX_BYTES
     """Bytes of JSON that one event's data may take."""
-    slice_entries: int = 512
+    slice_entries: int = 2048
     """Entries that a worker reads and applies at once."""
     log_margin: float = 600.0
     """Seconds that entries stay in the log after view and archive have them."""

@@ -1,14 +1,13 @@
 """Slices: runs of consecutive entries of one partition, read from Redis as they come."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from redis.asyncio import Redis
-
-from .connection import translated
 from .entry_id import EntryId
 from .keys import PartitionKeys
+from .lines import AsyncLines
+from .script import Argument
 
 RawEntry: TypeAlias = Sequence[Any]
 """An entry as the parser made it: its id, and the list of its field names and values, as bytes."""
@@ -17,6 +16,12 @@ Place: TypeAlias = tuple[str, int]
 """A partition of a topic: its name and number."""
 
 P = TypeVar("P", bound=Place)
+
+BYTES_AT_ONCE = 32 * 1024 * 1024
+"""About as much is read in one call, if that is fewer entries than asked for: XREAD counts entries,
+and a thousand of them may be anything from 100 kB to 1 GB."""
+ONE_IN = 16
+"""The part of what was read that is looked at to learn how large the entries are."""
 
 
 class Slice(NamedTuple):
@@ -29,47 +34,36 @@ class Slice(NamedTuple):
     entries: Sequence[RawEntry]
 
 
-async def read(
-    client: Redis, positions: Mapping[P, EntryId], count: int, block_ms: int | None
-) -> dict[P, list[RawEntry]]:
-    """Read up to `count` entries after each position; partitions with nothing new are left out.
-
-    Waits up to `block_ms` for the first entry, or not at all for None. The client must be one
-    of `raw`. Raises LogUnavailable.
-    """
-    # One call for all partitions: it costs one wait however many there are. On a cluster they
-    # live in different slots, and this is the place to ask for each of them.
-    keys = {PartitionKeys(*place).log.encode(): place for place in positions}
-    block = () if block_ms is None else ("BLOCK", block_ms)
-    with translated():
-        reply: Any = await client.execute_command(  # type: ignore[no-untyped-call]  # redis-py's
-            "XREAD", "COUNT", count, *block, "STREAMS", *keys, *map(str, positions.values())
-        )
-    streams = reply.items() if isinstance(reply, dict) else reply or ()
-    return {keys[key]: entries for key, entries in streams}
-
-
 class Reader:
     """Reads what is new in any number of partitions, in one call; its wait can be cut short."""
 
-    def __init__(self, client: Redis, at_once: int) -> None:
-        """Read through `client`, up to `at_once` entries of each partition in a call."""
-        self._client = raw(client)
+    def __init__(self, redis: AsyncLines, at_once: int) -> None:
+        """Read over `redis`, up to `at_once` entries of each partition in a call.
+
+        Fewer of them where they are large: about 32 MiB are read in one call.
+        """
+        self._redis = redis
         self._at_once = at_once
+        self._sizes: list[int] = []
+        """In bytes, of some of the entries that were read last."""
         self._waiting: asyncio.Timeout | None = None
 
     async def read(self, positions: Mapping[P, EntryId], seconds: float) -> dict[P, list[RawEntry]]:
         """Read what comes after each position, waiting up to `seconds` for the first entry.
 
-        Returns early, with nothing, when woken. Raises LogUnavailable.
+        Partitions with nothing new are left out. Returns early, with nothing, when woken. Raises
+        LogUnavailable.
         """
+        if positions and not self._sizes:  # before so many are read, one is looked at
+            await self._ask(self._redis.execute, positions)
         # Waking closes the connection of a call that waits; one that does not is left alone.
-        if positions and (found := await read(self._client, positions, self._at_once, None)):
+        if positions and (found := await self._ask(self._redis.execute, positions)):
             return found
         try:
             async with asyncio.timeout(None) as self._waiting:
                 if positions:
-                    return await read(self._client, positions, self._at_once, round(seconds * 1000))
+                    block = ("BLOCK", round(seconds * 1000))
+                    return await self._ask(self._redis.block, positions, *block)
                 await asyncio.sleep(seconds)
         except TimeoutError:
             pass  # woken
@@ -83,15 +77,30 @@ class Reader:
         if waiting is not None:
             waiting.reschedule(asyncio.get_running_loop().time())
 
+    async def _ask(
+        self,
+        ask: Callable[..., Awaitable[Any]],
+        positions: Mapping[P, EntryId],
+        *block: Argument,
+    ) -> dict[P, list[RawEntry]]:
+        # One call for all partitions: it costs one wait however many there are. On a cluster they
+        # live in different slots, and this is the place to ask for each of them.
+        keys = {PartitionKeys(*place).log.encode(): place for place in positions}
+        after = map(str, positions.values())
+        count = self._count(len(positions))
+        reply = await ask("XREAD", "COUNT", count, *block, "STREAMS", *keys, *after)
+        found = {keys[key]: entries for key, entries in reply or ()}
+        if found:
+            looked_at = (entries[::ONE_IN] for entries in found.values())
+            self._sizes = [sum(map(len, fields)) for some in looked_at for _, fields in some]
+        return found
 
-def raw(client: Redis) -> Redis:
-    """Make a client leave what XREAD returns as the parser made it, and return the client."""
-    client.set_response_callback("XREAD", _as_it_is)
-    return client
-
-
-def _as_it_is(response: Any, **_: Any) -> Any:
-    return response
+    def _count(self, partitions: int) -> int:
+        """Say how many entries of each partition to ask for, if they are as large as the last."""
+        if not self._sizes:
+            return 1
+        fit = BYTES_AT_ONCE * len(self._sizes) // (max(1, sum(self._sizes)) * partitions)
+        return max(1, min(self._at_once, fit))
 
 
 def cut(partition: int, after: EntryId, entries: Sequence[RawEntry], size: int) -> Iterator[Slice]:

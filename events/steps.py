@@ -4,7 +4,7 @@ What the managers do is written once, as generators that yield steps and are sen
 Who runs a generator decides how: with a blocking client, or with an asynchronous one.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,6 +19,11 @@ class Command:
     """One Redis command, by its words."""
 
     words: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingCommand(Command):
+    """One that may wait for what is yet to happen: nothing else waits for its reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,17 @@ class OneRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """Several computations, each of which first calls a script, and of which none needs another.
+
+    All calls are sent before the first is answered. The result is what they come to, in their
+    order; if some fail, the others are done all the same, and the first error is thrown in.
+    """
+
+    parts: "Sequence[Steps[Any]]"
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A wait of so many seconds."""
 
@@ -92,6 +108,7 @@ Step: TypeAlias = (
     | AskSpool
     | WatermarkWait
     | OneRun
+    | Together
     | Pause
 )
 Steps: TypeAlias = Generator[Step, Any, T]
@@ -100,3 +117,11 @@ Steps: TypeAlias = Generator[Step, Any, T]
 def command(*words: Argument) -> Steps[Any]:
     """Run one Redis command and return its reply."""
     return (yield Command(words))
+
+
+def together(parts: "Sequence[Steps[T]]") -> Steps[list[T]]:
+    """Carry out computations that first call a script: one as it is, several as `Together`."""
+    if len(parts) == 1:
+        return [(yield from parts[0])]
+    results: list[T] = yield Together(parts)
+    return results

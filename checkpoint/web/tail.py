@@ -10,8 +10,9 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import CheckpointError, LogNotReady
 from checkpoint.events.freshness import last_id
 from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.script import Argument
 from checkpoint.events.settings import Settings
-from checkpoint.events.steps import Steps, command
+from checkpoint.events.steps import BlockingCommand, Steps
 from checkpoint.query.lookup import decoded
 from checkpoint.servers import AsyncServers
 
@@ -157,8 +158,9 @@ class Tail:
 
     def _read(self, ends: dict[bytes, EntryId]) -> Steps[Any]:
         block = min(LONGEST_BLOCK_SECONDS, self._settings.reply_timeout / 2)
-        words = ("COUNT", MOST_ENTRIES, "BLOCK", max(1, round(block * 1000)), "STREAMS")
-        return command("XREAD", *words, *ends, *map(str, ends.values()))
+        how = ("COUNT", MOST_ENTRIES, "BLOCK", max(1, round(block * 1000)))
+        words: tuple[Argument, ...] = ("XREAD", *how, "STREAMS", *ends, *map(str, ends.values()))
+        return (yield BlockingCommand(words))
 
 
 def jobs_of(entries: Iterable[Any]) -> Iterator[str]:

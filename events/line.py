@@ -1,0 +1,85 @@
+"""The line: one blocking connection to Redis."""
+
+from collections.abc import Iterable
+from time import monotonic
+from typing import Any, Self
+
+import hiredis
+from redis.exceptions import ConnectionError, InvalidResponse  # noqa: A004 - theirs
+
+from .connection import translate
+
+SURE_SECONDS = 0.5
+"""A line that was used so lately is taken as it is; an idle one is looked at first."""
+
+READ_BYTES = 64 * 1024
+
+_NOTHING = object()
+
+
+class Line:
+    """Commands go out as they are given, and replies are read in their order.
+
+    Every method raises the driver's errors; after one that is no reply, the line is to be closed.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        """Take over a connection of redis-py's that is connected and has no reply due."""
+        self._connection = connection
+        self._used = monotonic()
+        # redis-py has no public way to hand its socket on, nor its names of the server's errors
+        self._socket = connection._sock  # noqa: SLF001 - said above
+        self._replies = hiredis.Reader(
+            protocolError=InvalidResponse,
+            replyError=connection._parser.parse_error,  # noqa: SLF001 - said above
+            notEnoughData=_NOTHING,
+        )
+
+    @classmethod
+    def open(cls, connection: Any) -> Self:
+        """Connect; LogUnavailable, or InvalidSettings for a wrong password."""
+        try:
+            connection.connect()
+        except BaseException as error:
+            connection.disconnect()
+            if translation := translate(error):
+                raise translation from error
+            raise
+        return cls(connection)
+
+    @property
+    def is_sound(self) -> bool:
+        """Say if the line is as it was left: with nothing to read, not even its end."""
+        if monotonic() - self._used < SURE_SECONDS:
+            return True
+        try:
+            return not self._connection.can_read(0)
+        except (ConnectionError, OSError):
+            return False
+
+    def send(self, packed: Iterable[bytes]) -> None:
+        """Send commands, each as soon as it is made."""
+        try:
+            for one in packed:
+                self._socket.sendall(one)
+        except OSError as error:
+            raise ConnectionError(f"while sending: {error}") from error
+
+    def read(self) -> Any:
+        """Read one reply; an error with which the server answers is raised."""
+        try:
+            while (reply := self._replies.gets()) is _NOTHING:
+                data = self._socket.recv(READ_BYTES)
+                if not data:
+                    raise ConnectionError("Connection closed by server.")
+                self._replies.feed(data)
+        except OSError as error:
+            raise ConnectionError(f"while waiting for a reply: {error}") from error
+        self._used = monotonic()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()

@@ -1,0 +1,121 @@
+"""The wire: one asyncio connection to Redis that carries what any number of tasks ask at a time."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Any, Self
+
+import hiredis
+from redis.exceptions import ConnectionError, InvalidResponse, TimeoutError  # noqa: A004 - theirs
+
+from .connection import translate
+
+AT_ONCE = 16
+"""Commands that make a write worth it: the server is at work on them while the next are made."""
+
+_NOTHING = object()
+
+
+class Wire(asyncio.Protocol):
+    """Commands go out as they come, replies come back in their order.
+
+    What is asked in one turn of the event loop shares writes. There is no end to what may be
+    written before the server takes it: every task waits for its reply before it asks again.
+    """
+
+    def __init__(self, connection: Any, timeout: float) -> None:
+        """Take over a connection of redis-py's, which has greeted the server and has no reply due.
+
+        A reply may take `timeout` seconds: then the connection, and all that was asked, is lost.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._unsent: list[bytes] = []
+        self._watch: asyncio.TimerHandle | None = None
+        self.is_open = True
+        # redis-py has no public way to hand its stream on, nor its names of the server's errors;
+        # the stream's writer would close the connection with itself, so it is kept
+        self._writer = connection._writer  # noqa: SLF001 - said above
+        connection._reader = connection._writer = None  # noqa: SLF001 - said above
+        self._transport = self._writer.transport
+        self._transport.set_protocol(self)
+        self._replies = hiredis.Reader(
+            protocolError=InvalidResponse,
+            replyError=connection._parser.parse_error,  # noqa: SLF001 - said above
+            notEnoughData=_NOTHING,
+        )
+
+    @classmethod
+    async def open(cls, connection: Any, timeout: float) -> Self:  # noqa: ASYNC109 - of replies
+        """Connect; LogUnavailable, or InvalidSettings for a wrong password."""
+        try:
+            await connection.connect()
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if translation := translate(error):
+                raise translation from error
+            raise
+        return cls(connection, timeout)
+
+    def ask(self, packed: bytes) -> asyncio.Future[Any]:
+        """Send one command of a connection that is open; the future brings its reply or error."""
+        asked = self._loop.create_future()
+        self._asked.append((asked, self._loop.time()))
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(packed)
+        if len(self._unsent) == AT_ONCE:
+            self._send()
+        return asked
+
+    def close(self) -> None:
+        """Close the connection; who still waits for a reply is told that it is lost."""
+        self._lose(ConnectionError("Connection closed."))
+
+    def data_received(self, data: bytes) -> None:
+        """Hand replies to who asked; those of calls that were cancelled are passed over."""
+        self._replies.feed(data)
+        try:
+            while (reply := self._replies.gets()) is not _NOTHING:
+                asked, _ = self._asked.popleft()
+                if asked.done():
+                    continue
+                if isinstance(reply, Exception):
+                    asked.set_exception(translate(reply) or reply)
+                else:
+                    asked.set_result(reply)
+        except (InvalidResponse, IndexError) as error:  # what comes is no reply to anything
+            self._lose(InvalidResponse(str(error)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell all who wait."""
+        self._lose(ConnectionError(str(error or "Connection closed by server.")))
+
+    def _send(self) -> None:
+        packed, self._unsent = self._unsent, []
+        if packed and self.is_open:
+            self._transport.write(b"".join(packed))
+            if self._watch is None:
+                self._watch = self._loop.call_later(self._timeout, self._look)
+
+    def _look(self) -> None:
+        """Give the connection up if the oldest question has had no reply for too long."""
+        self._watch = None
+        if self._asked:
+            left = self._asked[0][1] + self._timeout - self._loop.time()
+            if left <= 0:
+                self._lose(TimeoutError("Timeout reading from socket"))
+            else:
+                self._watch = self._loop.call_later(left, self._look)
+
+    def _lose(self, error: Exception) -> None:
+        self.is_open = False
+        if self._watch:
+            self._watch.cancel()
+        with suppress(RuntimeError):  # the event loop is closed, and so is the connection
+            self._transport.abort()
+        asked, self._asked = self._asked, deque()
+        for one, _ in asked:
+            if not one.done():
+                one.set_exception(translate(error) or error)

@@ -1,0 +1,61 @@
+"""What one read of a log takes: what is asked for, and not more than fits."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+import redis
+
+from checkpoint.events import slices
+from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.lines import AsyncLines
+
+
+def lengths_read(redis_url: str, namespace: str, at_once: int, sizes: list[int]) -> list[int]:
+    """Append entries of these sizes; return how many of them each read finds."""
+    place = (namespace, 0)
+    with redis.Redis.from_url(redis_url) as client:
+        for size in sizes:
+            client.xadd(PartitionKeys(*place).log, {"event": b"x" * size})
+
+    async def work() -> list[int]:
+        async with aclosing(AsyncLines(redis_url, 5.0)) as lines:
+            reader, after, found = slices.Reader(lines, at_once), ZERO, []
+            while entries := (await reader.read({place: after}, 0.01)).get(place):
+                found.append(len(entries))
+                after = EntryId.parse(entries[-1][0])
+            return found
+
+    return asyncio.run(work())
+
+
+def test_small_entries_are_read_as_many_at_once_as_asked_for(
+    redis_url: str, namespace: str
+) -> None:
+    found = lengths_read(redis_url, namespace, 100, [10] * 200)
+    assert found == [100, 100]
+
+
+def test_large_entries_are_read_a_few_at_a_time(
+    redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "BYTES_AT_ONCE", 10_000)
+    assert lengths_read(redis_url, namespace, 100, [1000] * 30) == [9, 9, 9, 3]
+
+
+def test_an_entry_larger_than_all_that_is_read_at_once_is_read_alone(
+    redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "BYTES_AT_ONCE", 10)
+    found = lengths_read(redis_url, namespace, 100, [1000] * 3)
+    assert found == [1, 1, 1]
+
+
+def test_small_entries_after_large_ones_are_read_many_at_once_again(
+    redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "BYTES_AT_ONCE", 20_000)
+    found = lengths_read(redis_url, namespace, 100, [10_000] * 3 + [10] * 200)
+    assert found[0] == 1
+    assert max(found) == 100
