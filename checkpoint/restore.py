@@ -31,7 +31,7 @@ from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.server import read_info
 from checkpoint.events.steps import AskArchive, LoadScript, OneRun, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
-from checkpoint.projector.view import READ_JOB, Change
+from checkpoint.projector.view import READ_JOB, view_of
 from checkpoint.snapshotter import restorations
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.pipelines import kept
@@ -199,8 +199,7 @@ def _job_arguments(entries: Sequence[Entry]) -> list[Argument]:
     requests = [part for pair in _requests(entries).items() for part in pair]
     if requests:
         head += ["keyed", 1]
-    view: list[Argument] = ["incarnation", str(state.incarnation), "version", state.version]
-    view += Change(NOTHING, state).fields()
+    view = view_of(state)
     return [state.expires_ms, len(head), *head, len(view), *view, len(requests), *requests]
 
 

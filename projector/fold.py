@@ -5,10 +5,9 @@ point folds a view and the entries that it lacks, replay folds the archive.
 """
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Raw, Struct
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
@@ -26,15 +25,17 @@ from checkpoint.events.event import (
 T = TypeVar("T")
 
 
-class Checkpoint(Struct, frozen=True, array_like=True, gc=False):
-    """A completed stage: the entry that says so, and the event's own bytes.
+NO_DATA = Raw(b"")
+"""In place of a checkpoint's data where a state was read without it."""
 
-    `encoded` is empty where a view was read without its events.
-    """
+
+class Checkpoint(Struct, frozen=True, gc=False):
+    """A completed stage: the entry that says so, and what the stage saved, as it was written."""
 
     id: EntryId
     version: int
-    encoded: bytes = b""
+    took_ms: int = 0
+    data: Raw = NO_DATA
 
 
 class Failure(Struct, frozen=True, array_like=True, gc=False):
@@ -69,17 +70,54 @@ NOTHING = JobState()
 
 
 def fold(state: JobState, entry: Entry) -> JobState:
-    """Apply one entry. An entry that the state already has changes nothing."""
+    """Apply one entry. An entry that the state already has changes nothing.
+
+    Of an entry without its bytes, the state has no data either.
+    """
     if entry.id <= state.id:
         return state
     before = state if entry.incarnation == state.incarnation else NOTHING
-    return replace(
-        before,
+    deleted, pipeline, source = before.deleted, before.pipeline, before.source
+    checkpoints, failures = before.checkpoints, before.failures
+    owner, token = before.owner, before.token
+    event = entry.event
+    match event:
+        case StageCompleted():
+            data = event.data if entry.encoded else NO_DATA
+            done = Checkpoint(entry.id, entry.version, event.took_ms, data)
+            checkpoints = {**checkpoints, event.stage: done}
+            pipeline = event.pipeline or pipeline
+        case StageFailed():
+            known = failures.get(event.stage)
+            attempts = known.attempts + 1 if known else 1
+            failed = Failure(entry.id, attempts, event.error, event.message)
+            failures = {**failures, event.stage: failed}
+            pipeline = event.pipeline or pipeline
+        case JobRewound():
+            checkpoints = _without(checkpoints, event.stages)
+            failures = _without(failures, event.stages)
+        case JobForked():
+            source = f"{event.source} v{event.version}"
+        case EventsLost():
+            pass
+        case JobDeleted():
+            deleted, checkpoints, failures, owner, token = True, {}, {}, "", ""
+        case JobClaimed():
+            owner, token = event.owner, str(entry.id)
+        case JobReleased():
+            owner, token = "", ""
+    return JobState(
         incarnation=entry.incarnation,
         version=entry.version,
         id=entry.id,
-        expires_ms=entry.expires_ms,
-        **_changes(before, entry),
+        expires_ms=entry.id.ms + event.ttl_ms,
+        deleted=deleted,
+        pipeline=pipeline,
+        checkpoints=checkpoints,
+        failures=failures,
+        owner=owner,
+        token=token,
+        source=source,
     )
 
 
@@ -88,41 +126,6 @@ def fold_all(state: JobState, entries: Iterable[Entry]) -> JobState:
     for entry in entries:
         state = fold(state, entry)
     return state
-
-
-def _changes(state: JobState, entry: Entry) -> dict[str, Any]:  # noqa: PLR0911 - one for each type
-    """Return the fields that an entry's event sets anew."""
-    event = entry.event
-    match event:
-        case StageCompleted():
-            done = Checkpoint(entry.id, entry.version, entry.encoded)
-            return {
-                "pipeline": event.pipeline or state.pipeline,
-                "checkpoints": {**state.checkpoints, event.stage: done},
-            }
-        case StageFailed():
-            known = state.failures.get(event.stage)
-            attempts = known.attempts + 1 if known else 1
-            failure = Failure(entry.id, attempts, event.error, event.message)
-            return {
-                "pipeline": event.pipeline or state.pipeline,
-                "failures": {**state.failures, event.stage: failure},
-            }
-        case JobRewound():
-            return {
-                "checkpoints": _without(state.checkpoints, event.stages),
-                "failures": _without(state.failures, event.stages),
-            }
-        case JobForked():
-            return {"source": f"{event.source} v{event.version}"}
-        case EventsLost():
-            return {}
-        case JobDeleted():
-            return {"deleted": True, "checkpoints": {}, "failures": {}, "owner": "", "token": ""}
-        case JobClaimed():
-            return {"owner": event.owner, "token": str(entry.id)}
-        case JobReleased():
-            return {"owner": "", "token": ""}
 
 
 def _without(known: dict[str, T], stages: Iterable[str]) -> dict[str, T]:

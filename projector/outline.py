@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from checkpoint.events import entry as log_entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import LogNotReady
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.script import Call, Script
 
 from .fold import NOTHING
-from .view import Head, JobReading, parse_view
+from .view import Head, JobReading, parse_state, parse_unapplied
 
 READ_OUTLINES = Script.load("checkpoint.projector", "read_outlines")
 
@@ -44,6 +43,5 @@ def _outline(now_ms: int, row: Sequence[Any]) -> Outline:
         return Outline(JobReading(now_ms, None, NOTHING, ()), "")
     incarnation, version, owner, state, rows = row
     head = Head(EntryId.parse(incarnation), int(version))
-    view = parse_view({b"state": state})
-    entries = [log_entry.decode(name, fields) for name, fields in rows]
-    return Outline(JobReading(now_ms, head, view, entries), owner.decode())
+    entries = parse_unapplied(head.incarnation, rows)
+    return Outline(JobReading(now_ms, head, parse_state(state), entries), owner.decode())

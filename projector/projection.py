@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from checkpoint.events.entry import Entry
 
+from .change import Change
 from .fold import NOTHING, JobState, fold
-from .view import Change
 
 
 def by_job(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -13,9 +13,10 @@ from checkpoint.events.lines import AsyncLines
 from checkpoint.events.slices import Slice
 from checkpoint.events.work import Observe, Stopwatch, unobserved
 
+from .change import parse_written, write_views
 from .fold import JobState
 from .projection import by_job, project
-from .view import parse_position, parse_states, parse_written, read_states, write_views
+from .view import parse_position, parse_states, read_states
 
 log = logging.getLogger(__name__)
 

@@ -10,35 +10,31 @@ from checkpoint.events.errors import LogNotReady
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.script import Argument, Call, Script
 
+from .change import INDEX_KEEPS
 from .fold import NOTHING, JobState, fold_all
-from .view import INDEX_KEEPS, Change, Head, parse_view
+from .view import Head, parse_stamp, parse_view, view_of
 
 READ_VIEWS = Script.load("checkpoint.projector", "read_views")
 REBUILD_VIEWS = Script.load("checkpoint.projector", "rebuild_views")
 
-Fields = Mapping[bytes, bytes]
-
 
 class Known(NamedTuple):
-    """A job as Redis has it: where its log ends, and its view's fields, whatever is in them."""
+    """A job as Redis has it: where its log ends, and its view, whatever is in it."""
 
     head: Head
-    fields: Fields
+    view: Sequence[bytes]
 
     def is_right(self, position: EntryId, entries: Sequence[Entry]) -> bool:
         """Say whether the view is what the job's entries come to, up to the version it names.
 
         One that the projector has not begun or not brought up to date yet is right as well.
         """
-        if self.fields.get(b"incarnation") != str(self.head.incarnation).encode():
+        incarnation, version = parse_stamp(self.view)
+        if incarnation != self.head.incarnation:
             return entries[0].id > position
         applied = sum(one.id <= position for one in entries)
-        try:
-            version = int(self.fields[b"version"])
-        except (LookupError, ValueError):
-            return False
-        expected = view_of(fold_all(NOTHING, entries[:version]))
-        return applied <= version <= len(entries) and _meaning(self.fields) == _meaning(expected)
+        expected = fold_all(NOTHING, entries[:version])
+        return applied <= version <= len(entries) and parse_view(self.view) == expected
 
 
 def read_views(partition: PartitionKeys, jobs: Sequence[str]) -> Call:
@@ -56,7 +52,7 @@ def parse_views(reply: Sequence[Any], jobs: Sequence[str]) -> tuple[EntryId, dic
     return EntryId.parse(reply[1]), {
         job: Known(
             Head(EntryId.parse(one[0]), int(one[1])),
-            dict(zip(one[2][::2], one[2][1::2], strict=True)),
+            one[2],
         )
         for job, one in zip(jobs, reply[2:], strict=True)
         if one
@@ -64,13 +60,14 @@ def parse_views(reply: Sequence[Any], jobs: Sequence[str]) -> tuple[EntryId, dic
 
 
 def rebuild_views(partition: PartitionKeys, states: Mapping[str, JobState]) -> Call:
-    """Write views that stand for these states, each with all of its events."""
+    """Write views that stand for these states, each with all of its data."""
+    token = token_hex(8)
     keys = [partition.meta, partition.position]
-    arguments: list[Argument] = [token_hex(8), INDEX_KEEPS]
+    arguments: list[Argument] = [INDEX_KEEPS]
     for job, state in states.items():
         keys += partition.job(job)[:2]
-        fields = [part for field in view_of(state).items() for part in field]
-        arguments += [str(state.incarnation), state.version, str(state.id), len(fields), *fields]
+        view = view_of(state, token)
+        arguments += [str(state.incarnation), state.version, str(state.id), len(view), *view]
     return Call(REBUILD_VIEWS.for_log(partition.namespace), keys, arguments)
 
 
@@ -79,16 +76,3 @@ def parse_rebuilt(reply: Sequence[Any], jobs: Sequence[str]) -> set[str]:
     if reply[0] != b"OK":
         raise LogNotReady
     return {job for job, written in zip(jobs, reply[1:], strict=True) if written}
-
-
-def view_of(state: JobState) -> dict[bytes, bytes]:
-    """Return the fields of the view that stands for a state."""
-    fields: list[Any] = Change(NOTHING, state).fields()
-    view = {b"incarnation": str(state.incarnation).encode(), b"version": b"%d" % state.version}
-    return view | dict(zip(fields[::2], fields[1::2], strict=True))
-
-
-def _meaning(fields: Fields) -> tuple[set[bytes], JobState, list[bytes | None]]:
-    """Return what a view says, however it was written: a state has more fields in a new release."""
-    names = set(fields) - {b"rebuilt"}
-    return names, parse_view(fields), [fields.get(b"incarnation"), fields.get(b"version")]

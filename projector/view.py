@@ -1,34 +1,44 @@
-"""The view: every job's latest state in Redis, and the scripts that read and write it.
+"""The view: every job's latest state in Redis, and the scripts that read it.
 
-A job's view is a hash: `state` is its JobState without the events' bytes, which stand beside it
-in a field for each completed stage, so that one stage can be read without the others.
+A job's view is a list: its stamp, its JobState without the data, and then the data of each
+completed stage in the order of the state's checkpoints, so that one stage can be read without the
+others. The stamp is `incarnation version`, and the token of the call if the view was rebuilt.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 
-from checkpoint.events import entry as log_entry
+from checkpoint.events import codec
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogNotReady
 from checkpoint.events.keys import PartitionKeys, partition_of
-from checkpoint.events.script import Argument, Call, Script
+from checkpoint.events.script import Call, Script
 
 from .fold import NOTHING, Checkpoint, JobState, fold_all
 
 READ_JOB = Script.load("checkpoint.projector", "read_job")
 READ_STATES = Script.load("checkpoint.projector", "read_states")
-WRITE_VIEWS = Script.load("checkpoint.projector", "write_views")
 
-INDEX_KEEPS = 16
-"""Versions that a job's index keeps after the view has them: how far a repeated request is seen."""
+BESIDE_DATA = 2
+"""Elements of a view before the first stage's data: stamp and state."""
 
-STAGE = b"stage:"
+
+class _Done(NamedTuple):
+    """A completed stage as a view has it, in the order of the data."""
+
+    stage: str
+    id: EntryId
+    version: int
+    took_ms: int
+
+
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(JobState)
+_decoder = msgspec.json.Decoder(tuple[JobState, list[_Done]])
 
 
 class Head(NamedTuple):
@@ -70,123 +80,87 @@ def parse_job(reply: Sequence[Any]) -> JobReading:
     """Read the answer to `read_job`; LogNotReady where Redis holds no log."""
     if reply[0] != b"OK":
         raise LogNotReady
-    _, now_ms, head, view, entries = reply
-    return JobReading(
-        now_ms,
-        Head(EntryId.parse(head[0]), int(head[1])) if head else None,
-        parse_view(dict(zip(view[::2], view[1::2], strict=True))) if view else NOTHING,
-        [log_entry.decode(name, fields) for name, fields in entries],
-    )
+    _, now_ms, at, view, unapplied = reply
+    if not at:
+        return JobReading(now_ms, None, NOTHING, ())
+    head = Head(EntryId.parse(at[0]), int(at[1]))
+    return JobReading(now_ms, head, parse_view(view), parse_unapplied(head.incarnation, unapplied))
 
 
-def _decode(state: bytes | None) -> JobState:
-    """Read a state; one that is damaged is as good as lost."""
-    try:
-        return _decoder.decode(state) if state else NOTHING
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return NOTHING
-
-
-def parse_view(fields: Mapping[bytes, bytes | None]) -> JobState:
-    """Read a view from the fields of its hash; one that is damaged is NOTHING."""
-    state = _decode(fields.get(b"state"))
-    loaded = {
-        stage: replace(known, encoded=encoded)
-        for stage, known in state.checkpoints.items()
-        if (encoded := fields.get(STAGE + stage.encode()))
-    }
-    return replace(state, checkpoints={**state.checkpoints, **loaded})
-
-
-class Change(NamedTuple):
-    """What a slice did to one job. An `after` of NOTHING drops a view that lacks entries."""
-
-    before: JobState
-    after: JobState
-
-    @property
-    def is_anew(self) -> bool:
-        """Say if the view before counts no more: another incarnation, or the job was deleted."""
-        return self.before.incarnation != self.after.incarnation or self.after.deleted
-
-    def arguments(self) -> list[Argument]:
-        """Return the job's part of the arguments of `write_views`."""
-        after = self.after
-        gone, fields = self._dropped(), self.fields()
-        return [
-            str(after.incarnation),
-            after.version,
-            after.expires_ms,
-            int(self.is_anew),
-            len(gone),
-            *gone,
-            len(fields),
-            *fields,
-        ]
-
-    def _dropped(self) -> list[bytes]:
-        if self.is_anew:
-            return []
-        kept = self.after.checkpoints
-        return [STAGE + stage.encode() for stage in self.before.checkpoints if stage not in kept]
-
-    def fields(self) -> list[Argument]:
-        """Return the fields of the view to write, each followed by its value."""
-        if not self.after.version:
-            return []
-        fields: list[Argument] = [b"state", _encoder.encode(_without_events(self.after))]
-        for stage, checkpoint in self.after.checkpoints.items():
-            if checkpoint.encoded:
-                fields += (STAGE + stage.encode(), checkpoint.encoded)
-        return fields
-
-
-def _without_events(state: JobState) -> JobState:
-    bare = {stage: Checkpoint(done.id, done.version) for stage, done in state.checkpoints.items()}
-    return replace(state, checkpoints=bare)
-
-
-def read_states(partition: PartitionKeys, jobs: Iterable[str]) -> Call:
-    """Ask for the states of jobs of one partition, without their events."""
-    return Call(READ_STATES, [partition.job(job).view for job in jobs], [])
-
-
-def parse_states(reply: Sequence[bytes | None]) -> list[tuple[JobState, bytes]]:
-    """Read the answer to `read_states`: each view's state, and the stamp of the view."""
+def parse_unapplied(incarnation: EntryId, found: Sequence[Any]) -> list[Entry]:
+    """Read entries of one incarnation as the scripts find them: version, id and event of each."""
     return [
-        (_decode(state), stamp or b"") for state, stamp in zip(reply[::2], reply[1::2], strict=True)
+        Entry(EntryId.parse(name), incarnation, version, codec.decode(encoded), encoded)
+        for version, name, encoded in zip(found[::3], found[1::3], found[2::3], strict=True)
     ]
 
 
-def write_views(
-    partition: PartitionKeys,
-    start: EntryId,
-    end: EntryId,
-    changes: Mapping[str, Change],
-    stamps: Sequence[bytes],
-) -> Call:
-    """Write the views of a slice that follows position `start` and ends with entry `end`.
-
-    `stamps` are of the views that were read for that.
-    """
-    keys = [partition.position, partition.log]
-    arguments: list[Argument] = [str(start), str(end), INDEX_KEEPS, *stamps]
-    for job, change in changes.items():
-        head, view, _ = partition.job(job)
-        keys += (head, view)
-        arguments += change.arguments()
-    return Call(WRITE_VIEWS, keys, arguments)
+def parse_view(view: Sequence[bytes]) -> JobState:
+    """Read a view; one that is damaged is NOTHING."""
+    return parse_state(view[1], view[BESIDE_DATA:]) if len(view) >= BESIDE_DATA else NOTHING
 
 
-def parse_written(reply: Sequence[bytes]) -> EntryId | None:
-    """Read the answer to `write_views`: None, or where the position stands.
+def parse_state(encoded: bytes, data: Sequence[bytes] | None = None) -> JobState:
+    """Read a view's state, with its stages' data if that is given; a damaged one is NOTHING."""
+    try:
+        state, done = _decoder.decode(encoded)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return NOTHING
+    if data is None:
+        data = [b""] * len(done)
+    if len(data) != len(done):
+        return NOTHING
+    checkpoints = {
+        one.stage: Checkpoint(one.id, one.version, one.took_ms, Raw(json))
+        for one, json in zip(done, data, strict=True)
+    }
+    return replace(state, checkpoints=checkpoints)
 
-    That is where another worker moved it to, or where it was if a view was rebuilt or lost
-    meanwhile; ZERO if Redis has lost the slice.
-    """
-    if reply[0] == b"LOST":
-        return ZERO
-    return None if reply[0] == b"OK" else EntryId.parse(reply[1])
+
+def stamp_of(state: JobState, token: str = "") -> str:
+    """Return the stamp of a state's view; `token` names the call that rebuilds it."""
+    return f"{state.incarnation} {state.version} {token}".rstrip()
+
+
+def parse_stamp(view: Sequence[bytes]) -> tuple[EntryId, int]:
+    """Read the incarnation and the version that a view's stamp names; ZERO and 0 of none."""
+    try:
+        incarnation, version, *_ = view[0].split()
+        return EntryId.parse(incarnation), int(version)
+    except (LookupError, ValueError):
+        return ZERO, 0
+
+
+def encode_state(state: JobState) -> bytes:
+    """Write a state as its view has it, without the data."""
+    done = [
+        _Done(stage, one.id, one.version, one.took_ms) for stage, one in state.checkpoints.items()
+    ]
+    return _encoder.encode((replace(state, checkpoints={}), done))
+
+
+def view_of(state: JobState, token: str = "") -> list[str | bytes]:
+    """Return the view that stands for a state."""
+    data = (bytes(one.data) for one in state.checkpoints.values())
+    return [stamp_of(state, token), encode_state(state), *data]
+
+
+def read_states(partition: PartitionKeys, jobs: Iterable[str]) -> Call:
+    """Ask for the states of jobs of one partition, without their data."""
+    return Call(READ_STATES, [partition.job(job).view for job in jobs], [])
+
+
+def parse_states(reply: Sequence[Any]) -> list[tuple[JobState, bytes]]:
+    """Read the answer to `read_states`: each view's state, and its stamp: empty without a view."""
+    return [_state_and_stamp(*view) for view in reply]
+
+
+def _state_and_stamp(
+    stamp: bytes = b"", state: bytes = b"", length: int = 0
+) -> tuple[JobState, bytes]:
+    known = parse_state(state)
+    is_whole = length == BESIDE_DATA + len(known.checkpoints)
+    return known if is_whole else NOTHING, stamp
 
 
 def parse_position(reply: bytes | None) -> EntryId:

@@ -2,8 +2,7 @@
 
 from typing import Any, TypedDict
 
-from checkpoint.events import codec, payload
-from checkpoint.events.event import StageCompleted
+from checkpoint.events import payload
 from checkpoint.projector.fold import Checkpoint
 
 from .lookup import Answer
@@ -51,5 +50,4 @@ def resume_point(job: str, answer: Answer, pipeline: Pipeline) -> ResumePoint | 
 
 def data_of(checkpoint: Checkpoint, type: Any = None) -> Any:  # noqa: A002 - msgspec's own word
     """Decode the data that was saved with a checkpoint, as plain values or as `type`."""
-    event = codec.decode(checkpoint.encoded)
-    return payload.decode(event.data, type) if isinstance(event, StageCompleted) else None
+    return payload.decode(checkpoint.data, type)

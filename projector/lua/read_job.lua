@@ -1,42 +1,64 @@
--- read_job(stage or "") -> {"OK", now in ms, head fields, view fields, entries not in the view}
+-- read_job(stage or "") -> {"OK", now in ms, {incarnation, version} or {}, the view,
+--                           entries that are not in it: version, entry id, event, version, …}
 --                        | {"LOGNOTREADY"}
 --
 -- All that a resume point needs, in one round trip and at one instant.
 --
 -- KEYS[1]  meta   hash    there is a log only where this exists
 -- KEYS[2]  log    stream
--- KEYS[3]  head   hash    empty reply where the job has none; version -> "entry-id request-key"
--- KEYS[4]  view   hash    incarnation version state stage:<name>
--- ARGV[1]  stage  of which alone the view's event is wanted, or "" for all
+-- KEYS[3]  head   hash    incarnation version; version -> "entry-id call-key"
+-- KEYS[4]  view   list    "incarnation version …", state, data of each completed stage
+-- ARGV[1]  stage  of which alone the data is wanted, the others' being empty, or "" for all
 
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
+local call = redis.call
+if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local head = redis.call('HMGET', KEYS[3], 'incarnation', 'version')
-if not head[1] then return {'OK', now, {}, {}, {}} end
+local at = call('HMGET', KEYS[3], 'incarnation', 'version')
+if not at[1] then return {'OK', now, {}, {}, {}} end
 
-local view, applied = {}, 0
-local seen = redis.call('HMGET', KEYS[4], 'incarnation', 'version')
-if seen[1] == head[1] then
-  applied = tonumber(seen[2])
-  if ARGV[1] == '' then
-    view = redis.call('HGETALL', KEYS[4])
-  else
-    local field = 'stage:' .. ARGV[1]
-    local values = redis.call('HMGET', KEYS[4], 'state', field)
-    view = {'state', values[1], field, values[2]}
+local stage = ARGV[1]
+local view = call('LRANGE', KEYS[4], 0, stage == '' and -1 or 1)
+local incarnation, applied = string.match(view[1] or '', '^(%S+) (%d+)')
+if incarnation ~= at[1] then
+  view, applied = {}, 0
+elseif stage ~= '' then
+  local is_json, state = pcall(cjson.decode, view[2])
+  local stages = is_json and type(state) == 'table' and state[2] or {}
+  for place, done in ipairs(stages) do
+    view[place + 2] = done[1] == stage and call('LINDEX', KEYS[4], place + 1) or ''
   end
 end
 
-local entries = {}
-for version = applied + 1, tonumber(head[2]) do
-  local known = redis.call('HGET', KEYS[3], version)
-  if not known then break end
-  local id = string.match(known, '^%S+')
-  local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
-  if not entry then break end
-  entries[#entries + 1] = entry
+-- Lua's stack holds some 8,000 values
+local CHUNK = 1000
+local first, last = applied + 1, tonumber(at[2])
+local ms, seq = {}, {}
+for from = first, last, CHUNK do
+  local versions = {}
+  for version = from, math.min(from + CHUNK - 1, last) do versions[#versions + 1] = version end
+  for _, known in ipairs(call('HMGET', KEYS[3], unpack(versions))) do
+    if not known then break end
+    ms[#ms + 1], seq[#seq + 1] = string.match(known, '^(%d+)-(%d+)')
+  end
+  if #ms <= math.min(from + CHUNK - 1, last) - first then break end
 end
-return {'OK', now, head, view, entries}
+
+-- What was appended in one call has ids that follow each other, and nothing is in between: one
+-- XRANGE reads it.
+local entries = {}
+local from = 1
+while ms[from] do
+  local to = from
+  while ms[to + 1] == ms[to] and tonumber(seq[to + 1]) == seq[to] + 1 do to = to + 1 end
+  local run = call('XRANGE', KEYS[2], ms[from] .. '-' .. seq[from], ms[to] .. '-' .. seq[to])
+  for n, entry in ipairs(run) do
+    local size = #entries
+    entries[size + 1], entries[size + 2], entries[size + 3] = applied + from + n - 1, entry[1], entry[2][2]
+  end
+  if #run <= to - from then break end
+  from = to + 1
+end
+return {'OK', now, at, view, entries}

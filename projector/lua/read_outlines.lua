@@ -1,14 +1,15 @@
 -- read_outlines() -> {"OK", now in ms, for each job: {} or
---                     {incarnation, version, owner or "", the view's state or "", entries not in it}}
+--                     {incarnation, version, owner or "", the view's state or "",
+--                      entries that are not in it: version, entry id, event, version, …}}
 --                  | {"LOGNOTREADY"}
 --
--- What read_job tells, of many jobs of a partition at one instant, without the views' events.
+-- What read_job tells, of many jobs of a partition at one instant, without the views' data.
 --
 -- KEYS[1]  meta   hash    there is a log only where this exists
 -- KEYS[2]  log    stream
 -- then for each job:
---   +1     head   hash    incarnation version owner lease; version -> "entry-id request-key"
---   +2     view   hash    incarnation version state
+--   +1     head   hash    incarnation version owner lease; version -> "entry-id call-key"
+--   +2     view   list    "incarnation version …", state
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 
@@ -23,7 +24,8 @@ local function unapplied(head, first, last)
     local id = string.match(known, '^%S+')
     local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
     if not entry then break end
-    entries[#entries + 1] = entry
+    local size = #entries
+    entries[size + 1], entries[size + 2], entries[size + 3] = version, id, entry[2][2]
   end
   return entries
 end
@@ -32,9 +34,10 @@ local function outline(head, view)
   local at = redis.call('HMGET', head, 'incarnation', 'version', 'owner', 'lease')
   if not at[1] then return {} end
   local owner = at[3] and tonumber(at[4]) > now and at[3] or ''
-  local applied, state = 0, ''
-  local seen = redis.call('HMGET', view, 'incarnation', 'version', 'state')
-  if seen[1] == at[1] then applied, state = tonumber(seen[2]), seen[3] end
+  local seen = redis.call('LRANGE', view, 0, 1)
+  local incarnation, applied = string.match(seen[1] or '', '^(%S+) (%d+)')
+  local state = seen[2] or ''
+  if incarnation ~= at[1] then applied, state = 0, '' end
   return {at[1], at[2], owner, state, unapplied(head, applied + 1, tonumber(at[2]))}
 end
 

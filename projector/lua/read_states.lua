@@ -1,12 +1,12 @@
--- read_states() -> for each view: its state, or nil where there is none; its stamp
+-- read_states() -> for each view: {stamp, state, length of the list}, or {} where there is none
 --
--- KEYS  views  hash  state: the job's state without its events; version, rebuilt: the stamp, which
---                    tells `write_views` whether the view is still the one that was read
+-- KEYS  views  list  the stamp, which tells `write_views` whether the view is still the one that was
+--                    read; the job's state; data of each completed stage
 
 local states = {}
 for number, view in ipairs(KEYS) do
-  local known = redis.call('HMGET', view, 'state', 'version', 'rebuilt')
-  states[2 * number - 1] = known[1]
-  states[2 * number] = (known[2] or '') .. ' ' .. (known[3] or '')
+  local known = redis.call('LRANGE', view, 0, 1)
+  if known[1] then known[3] = redis.call('LLEN', view) end
+  states[number] = known
 end
 return states

@@ -1,27 +1,26 @@
--- rebuild_views(token) -> {"OK", per job: 1 written | 0 the job has gone on or is no more}
---                       | {"LOGNOTREADY"}
+-- rebuild_views() -> {"OK", per job: 1 written | 0 the job has gone on or is no more}
+--                  | {"LOGNOTREADY"}
 --
 -- Puts views in place of whatever there is. A view is written only if it lacks nothing that the
--- projector has passed, and lookups find in the index what it does lack. The token in it tells a
--- projector that it has read the view that was there before.
+-- projector has passed, and lookups find in the index what it does lack. The token in its
+-- stamp tells a projector that it has read the view that was there before.
 --
 -- KEYS[1]  meta      hash    there is a log only where this exists
 -- KEYS[2]  position  string  of the projector
 -- then for each job:
 --   +1     head      hash    of its index, what the view has is dropped, but for KEEP versions
---   +2     view      hash    incarnation version state stage:<name> rebuilt
+--   +2     view      list    stamp, state, data of each completed stage
 --
--- ARGV[1]  token     names this call
--- ARGV[2]  keep      versions that the index keeps, for requests that are sent again
+-- ARGV[1]  keep      versions that the index keeps, for requests that are sent again
 -- then for each job:
 --   incarnation, version, entry id that its state has come to,
---   set        how many arguments follow: field, value, field, value …
+--   append     how many elements follow
 
 local call = redis.call
 if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 
 local position = call('GET', KEYS[2]) or '0-0'
-local token, keep = ARGV[1], tonumber(ARGV[2])
+local keep = tonumber(ARGV[1])
 
 -- Sequence numbers may be beyond what a Lua number holds exactly: compared as digits.
 local function before(a, b)
@@ -54,18 +53,17 @@ local function drop_applied(head, version)
   end
 end
 
--- Lua's stack holds some 8,000 arguments, and a job may have more fields than that
+-- Lua's stack holds some 8,000 arguments, and a job may have more stages than that
 local CHUNK = 1000
 local function write(head, view, first, last)
   call('DEL', view)
   for from = first, last, CHUNK do
-    call('HSET', view, unpack(ARGV, from, math.min(from + CHUNK - 1, last)))
+    call('RPUSH', view, unpack(ARGV, from, math.min(from + CHUNK - 1, last)))
   end
-  call('HSET', view, 'rebuilt', token)
   call('PEXPIREAT', view, call('PEXPIRETIME', head))
 end
 
-local answers, at = {'OK'}, 2
+local answers, at = {'OK'}, 1
 for k = 3, #KEYS, 2 do
   local head, view = KEYS[k], KEYS[k + 1]
   local incarnation, version, id = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]

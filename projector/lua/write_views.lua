@@ -9,70 +9,72 @@
 -- KEYS[1]  position  string  entry id of the last entry applied
 -- KEYS[2]  log       stream
 -- then for each job:
---   +1     head      hash    of its index, what the view has by now is dropped, but for the last
---                            KEEP versions
---   +2     view      hash    incarnation version state stage:<name> rebuilt
+--   +1     head      hash    of its index, what the view has by now is dropped, but for the latest
+--   +2     view      list    stamp, state, data of each completed stage
 --
 -- ARGV[1]  from      the position that the slice follows
 -- ARGV[2]  to        the slice's last entry id
--- ARGV[3]  keep      versions that the index keeps, for requests that are sent again
 -- then for each job:
 --   stamp         of the view it was folded from: if another is there now, nothing is written
 -- then for each job:
---   incarnation, version, expires (ms since 1970),
+--   incarnation, expires (ms since 1970),
 --   anew          1: the view held another incarnation or nothing that still counts
---   gone          how many fields to drop, then their names
---   set           how many arguments follow: field, value, field, value …; 0 leaves no view
+--   then four times how many arguments follow, and those:
+--     forget      versions that the index can do without
+--     set         place, element, place, element …
+--     drop        places
+--     append      elements
 
-local position = redis.call('GET', KEYS[1]) or '0-0'
+local call = redis.call
+local position = call('GET', KEYS[1]) or '0-0'
 if position ~= ARGV[1] then return {'MOVED', position} end
-if #redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return {'LOST'} end
-local keep = tonumber(ARGV[3])
+if #call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return {'LOST'} end
 
 local jobs = #KEYS / 2 - 1
 for job = 1, jobs do
-  local known = redis.call('HMGET', KEYS[2 * job + 2], 'version', 'rebuilt')
-  local stamp = (known[1] or '') .. ' ' .. (known[2] or '')
-  if stamp ~= ARGV[3 + job] then return {'MOVED', position} end
+  if (call('LINDEX', KEYS[2 * job + 2], 0) or '') ~= ARGV[2 + job] then return {'MOVED', position} end
 end
 
-local at = 3 + jobs
-local function argument()
-  at = at + 1
-  return ARGV[at]
+local at = 2 + jobs
+local function arguments()
+  local first = at + 2
+  at = at + 1 + tonumber(ARGV[at + 1])
+  return first, at
 end
--- Lua's stack holds some 8,000 arguments, and a job may have more fields than that
+
+-- Lua's stack holds some 8,000 arguments, and a job may have more stages than that
 local CHUNK = 1000
-local function with_arguments(command, key)
-  local count = tonumber(argument())
-  for first = at + 1, at + count, CHUNK do
-    redis.call(command, key, unpack(ARGV, first, math.min(first + CHUNK - 1, at + count)))
+local function with_each(command, key, first, last)
+  for from = first, last, CHUNK do
+    call(command, key, unpack(ARGV, from, math.min(from + CHUNK - 1, last)))
   end
-  at = at + count
-  return count
 end
 
-local function drop_applied(head, view, version, anew)
-  local before = anew and 0 or tonumber(redis.call('HGET', view, 'version') or 0)
-  for done = math.max(1, before - keep + 1), version - keep do
-    redis.call('HDEL', head, done)
-  end
+-- An empty element is no data, so it can stand for what is to go
+local function drop(view, first, last)
+  for n = first, last do call('LSET', view, ARGV[n], '') end
+  if first <= last then call('LREM', view, 0, '') end
 end
 
 for k = 3, #KEYS, 2 do
   local head, view = KEYS[k], KEYS[k + 1]
-  local incarnation, version, expires = argument(), tonumber(argument()), argument()
-  local anew = argument() == '1'
-  local lives = redis.call('HGET', head, 'incarnation') == incarnation
-  if lives then drop_applied(head, view, version, anew) end
-  if anew then redis.call('DEL', view) end
-  with_arguments('HDEL', view)
-  if with_arguments('HSET', view) > 0 then
-    redis.call('HSET', view, 'incarnation', incarnation, 'version', version)
+  local incarnation, expires, anew = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1'
+  at = at + 3
+
+  local first, last = arguments()
+  local lives = (anew or first <= last) and call('HGET', head, 'incarnation') == incarnation
+  if lives then with_each('HDEL', head, first, last) end
+  if anew then call('DEL', view) end
+  first, last = arguments()
+  for n = first, last, 2 do call('LSET', view, ARGV[n], ARGV[n + 1]) end
+  drop(view, arguments())
+  first, last = arguments()
+  with_each('RPUSH', view, first, last)
+  if anew and first <= last then
     -- the head knows of later events, so of a later expiry; a job expires as a whole
-    local until_ms = lives and redis.call('PEXPIRETIME', head) or 0
-    redis.call('PEXPIREAT', view, until_ms > 0 and until_ms or expires)
+    local until_ms = lives and call('PEXPIRETIME', head) or 0
+    call('PEXPIREAT', view, until_ms > 0 and until_ms or expires)
   end
 end
-redis.call('SET', KEYS[1], ARGV[2])
+call('SET', KEYS[1], ARGV[2])
 return {'OK'}

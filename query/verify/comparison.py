@@ -13,7 +13,7 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import UndecodableEntry
 from checkpoint.events.event import AnyEvent, StageCompleted
 from checkpoint.events.keys import partition_of
-from checkpoint.projector.fold import Checkpoint, JobState
+from checkpoint.projector.fold import JobState
 from checkpoint.snapshotter.chain import leaf
 from checkpoint.snapshotter.discrepancy import Discrepancy
 from checkpoint.snapshotter.rows import Row
@@ -85,22 +85,23 @@ def _shown(value: bytes) -> str:
 
 
 def hashed(entry: Entry) -> Entry:
-    """Put a hash in place of an event's bytes, so that many fit in memory."""
+    """Put hashes in place of an event's bytes and data, so that many fit in memory."""
     event = entry.event
     if isinstance(event, StageCompleted):
-        event = replace(event, data=Raw(b"{}"))
+        event = replace(event, data=_digest(event.data))
     return entry._replace(event=event, encoded=sha256(entry.encoded).digest())
 
 
 def hashed_state(state: JobState) -> JobState:
-    """Put hashes in place of the events' bytes of a state."""
-    return replace(
-        state,
-        checkpoints={
-            stage: Checkpoint(done.id, done.version, done.encoded and sha256(done.encoded).digest())
-            for stage, done in state.checkpoints.items()
-        },
-    )
+    """Put hashes in place of a state's data."""
+    hashes = {
+        stage: replace(done, data=_digest(done.data)) for stage, done in state.checkpoints.items()
+    }
+    return replace(state, checkpoints=hashes)
+
+
+def _digest(data: Raw) -> Raw:
+    return Raw(sha256(data).digest())
 
 
 def states(view: JobState, folded: JobState) -> Iterator[str]:

@@ -110,12 +110,12 @@ def _views(tap: Tap) -> dict[str, dict[str, Any]]:
     views = {}
     with tap.client() as client:
         for key in client.scan_iter(match=f"{{{tap.namespace}:*}}:view:*", count=1000):
-            fields: Any = client.hgetall(key)
+            view: Any = client.lrange(key, 0, -1)
+            _, done = json.loads(view[1])
             stages = {
-                name.decode().removeprefix("stage:"): json.loads(event)["data"]["mark"]
-                for name, event in fields.items()
-                if name.startswith(b"stage:")
+                stage: json.loads(data)["mark"]
+                for (stage, *_), data in zip(done, view[2:], strict=True)
             }
-            version = int(fields[b"version"])
+            version = int(view[0].split()[1])
             views[key.decode().split(":view:", 1)[1]] = {"version": version, "stages": stages}
     return views

@@ -16,6 +16,7 @@ from checkpoint import CheckpointManager, Pipeline
 from checkpoint.core import Core
 from checkpoint.events.append import Request
 from checkpoint.events.errors import ArchiveUnavailable, CheckpointError, LogUnavailable
+from checkpoint.events.event import StageCompleted
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Command, Steps
@@ -97,6 +98,38 @@ def test_one_stage_is_loaded_without_the_others(log: RealLog, manager: Checkpoin
     assert manager.load("j", "export") is None
     assert manager.is_completed("j", "cut")
     assert not manager.is_completed("j", "export")
+
+
+def test_entries_in_calls_of_their_own_and_many_in_one_call_are_one_answer(
+    log: RealLog, manager: CheckpointManager
+) -> None:
+    for n in range(3):
+        manager.save_many([("j", "cut", n), ("k", "cut", n), ("j", "mix", n), ("j", "mix", -n)])
+        manager.save("k", "export", n)
+        manager.save("j", "export", n)
+    for job in "jk":
+        assert log.read(job).entries == log.entries(job)
+
+
+def test_more_entries_than_a_script_holds_at_a_time_are_found_up_to_the_first_that_is_gone(
+    log: RealLog,
+) -> None:
+    log.append(*(Request(StageCompleted(job="j", stage=f"s{n}")) for n in range(2500)))
+    entries = log.entries("j")
+    assert log.read("j").entries == entries
+    log.client.xdel(log.partition_of("j").log, str(entries[1100].id))
+    assert not log.read("j").is_complete
+
+
+@pytest.mark.parametrize("state", [b"nonsense", b"7", b"[]", b'["half of a st\xff'])
+def test_a_damaged_view_is_made_up_from_the_log(
+    log: RealLog, manager: CheckpointManager, state: bytes
+) -> None:
+    manager.save("j", "cut", {"n": 1})
+    log.project()
+    log.client.lset(log.keys("j").view, 1, state)
+    assert stages(answer(log)) == ["cut"]
+    assert manager.load("j", "cut") == {"n": 1}
 
 
 def test_a_view_of_the_old_life_is_not_part_of_the_new_one(

@@ -23,6 +23,7 @@ from checkpoint.events.errors import ArchiveNotConfigured, LogUnavailable
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
+from checkpoint.projector.view import BESIDE_DATA
 from checkpoint.query.verify import verify
 from checkpoint.query.verify.report import Report
 from checkpoint.restore import restore
@@ -134,7 +135,7 @@ def test_a_log_without_an_archive_is_verified_by_its_views(
         save(log, "job-1", "job-2")
         log.project()
         assert verified(log) == []
-        log.client.hset(log.keys("job-1").view, "stage:cut", '{"forged":1}')
+        log.client.lset(log.keys("job-1").view, BESIDE_DATA, '{"forged":1}')
         assert [(one.kind, one.job) for one in verified(log)] == [("view", "job-1")]
         with pytest.raises(ArchiveNotConfigured):
             verified(log, with_redis=False)
@@ -256,7 +257,8 @@ def test_an_inserted_row_is_named(log: RealLog, sql: psycopg.Connection) -> None
     forged = EntryId(name.ms, name.seq + 1000)
     event = Json({"type": "stage_completed", "job": "ghost", "stage": "cut"})
     sql.execute(
-        "INSERT INTO event SELECT partition, ms, seq + 1000, 'ghost', ms, seq + 1000, 1, at, %s "
+        "INSERT INTO event (partition, ms, seq, job, incarnation_ms, incarnation_seq, version, at, "
+        "event) SELECT partition, ms, seq + 1000, 'ghost', ms, seq + 1000, 1, at, %s "
         "FROM event WHERE (partition, ms, seq) = (%s, %s, %s)",
         [event, number, *name],
     )
@@ -460,14 +462,14 @@ def test_a_lost_view_is_named(log: RealLog) -> None:
 
 def test_a_tampered_view_is_named_by_what_differs(log: RealLog) -> None:
     view = log.keys("job-1").view
-    log.client.hset(view, "stage:cut", b'{"type":"stage_completed","job":"job-1","stage":"cut"}')
+    log.client.lset(view, BESIDE_DATA, b'{"forged":1}')
     [found] = verified(log)
     assert (found.kind, found.job) == ("view", "job-1")
     assert "checkpoints of stage 'cut' are other bytes" in found.what
-    state = json.loads(log.client.hget(view, "state"))
-    log.client.hset(view, "state", json.dumps([*state[:3], state[3] + 1, *state[4:]]))
+    state, done = json.loads(log.client.lindex(view, 1))
+    log.client.lset(view, 1, json.dumps([[*state[:3], state[3] + 1, *state[4:]], done]))
     assert any("expires_ms" in one.what for one in verified(log))
-    log.client.hset(view, "state", "nonsense")
+    log.client.lset(view, 1, "nonsense")
     assert [(one.kind, one.job) for one in verified(log)] == [("view", "job-1")]
 
 

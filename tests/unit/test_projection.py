@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoint.events.entry import Entry
+from checkpoint.projector.change import Change
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.projection import by_job, project
-from checkpoint.projector.view import Change
 
 
 def project_one(state: JobState, entries: list[Entry]) -> JobState:
