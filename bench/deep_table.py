@@ -11,7 +11,8 @@ from .bare import event_of
 AT_ONCE = 200_000
 
 FILL = """
-INSERT INTO {table}
+INSERT INTO {table} (partition, ms, seq, job, incarnation_ms, incarnation_seq, version, at, event,
+                     number, chain)
 SELECT 0, 1 + n / 1000, n %% 1000, left(md5((n / 8)::text || 'deep'), 16), 1, n / 8, n %% 8 + 1,
        to_timestamp(1), %s::json, n, sha256(n::text::bytea)
 FROM generate_series(%s::bigint, %s::bigint) AS n

@@ -3,7 +3,6 @@
 It reads the environment's settings, and prints how fast it was and what memory it had, as JSON.
 """
 
-import gc
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.query.history.audit import states_after
 from checkpoint.query.history.stream import find_extent, stream
 from checkpoint.query.listing.place import find_place
+from checkpoint.query.undisturbed import undisturbed
 from checkpoint.rebuild import rebuild
 from checkpoint.servers import Servers
 
@@ -46,11 +46,11 @@ def archive_pages(servers: Servers, settings: Settings) -> Iterator[list[Entry]]
 
 def _replay(servers: Servers, settings: Settings, tell: Callable[[int], None]) -> None:
     """Fold all events; `tell` hears how many."""
-    gc.disable()  # as in `checkpoint replay`
     count = 0
-    for entries, _ in states_after(archive_pages(servers, settings)):
-        count += len(entries)
-        tell(count)
+    with undisturbed():  # as in `checkpoint replay`
+        for entries, _ in states_after(archive_pages(servers, settings)):
+            count += len(entries)
+            tell(count)
 
 
 def _rebuild(servers: Servers, settings: Settings, tell: Callable[[int], None]) -> None:
@@ -65,7 +65,7 @@ def _rebuild(servers: Servers, settings: Settings, tell: Callable[[int], None]) 
 
         servers.run(rebuild(place, number, told))
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with undisturbed(), ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(one, views))
 
 

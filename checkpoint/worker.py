@@ -1,5 +1,6 @@
 """Running a worker: the log is found or created, then Faust runs the projector or snapshotter."""
 
+import gc
 import importlib
 import logging
 import os
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 NO_METRICS = "Metrics need prometheus-client: pip install 'checkpoint-log[metrics]'\n"
 PATIENCE_SECONDS = 2.0
 WATCH_SECONDS = 1.0
+GARBAGE = 100_000
+"""Objects more than before after which Python looks for cycles among them. The entries of a slice
+are many and in no cycle, and at Python's own 700 it looks at each of them again and again."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,8 @@ def run_worker(kind: str, settings: Settings, loglevel: str) -> None:
     Thread(target=look_out, args=[settings, log.warning], name="lookout", daemon=True).start()
     worker = Worker(app, loglevel=loglevel, quiet=True)
     worker.spinner = None  # it hides the cursor, even of a file
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
     worker.execute_from_commandline()
 
 

@@ -131,11 +131,9 @@ class Archive:
         what Redis has lost since. An entry that the table refuses becomes a dead letter.
         """
         try:
-            return self.transact(
-                lambda connection: storing.store(connection, chapters, storing.copy)
-            )
+            return self._run(lambda connection: storing.store(connection, chapters, storing.copy))
         except RefusedRow:
-            return self.transact(
+            return self._run(
                 lambda connection: storing.store(connection, chapters, storing.insert_singly)
             )
         except LockedOut:
@@ -219,13 +217,20 @@ class Archive:
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Do work in a transaction of its own; every statement of the archive runs in one."""
+
+        def in_transaction(connection: Connection) -> T:
+            with connection.transaction():
+                return work(connection)
+
+        return self._run(in_transaction)
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
         with self._lock:
             try:
                 with translated():
                     if self._connection is None or self._connection.closed:
                         self._connection = self._open()
-                    with self._connection.transaction():
-                        return work(self._connection)
+                    return work(self._connection)
             except ArchiveUnavailable:
                 self.close()
                 raise

@@ -1,6 +1,6 @@
 """Pages: the archive's events in the order of the log, many at a time and without their bytes."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -18,19 +18,26 @@ _decoder = msgspec.json.Decoder(list[Entry])
 _raw_decoder = msgspec.json.Decoder(list[tuple[EntryId, EntryId, int, Raw, bytes]])
 
 
-class Page(NamedTuple):
-    """Some entries that follow each other; their `encoded` is empty."""
+def read_page(
+    partition: int, after: EntryId, before_ms: int, limit: int, archive: Archive
+) -> bytes:
+    """Read up to `limit` events of a partition after an entry id and before a time (ms).
 
-    entries: list[Entry]
-    size: int
-    """In bytes, as they came."""
-
-
-def read_page(partition: int, after: EntryId, before_ms: int, limit: int, archive: Archive) -> Page:
-    """Read up to `limit` events of a partition after an entry id and before a time (ms)."""
+    As a page that `decode_page` takes; an empty one is of no events.
+    """
     values = [partition, min(after.ms, MAX_BIGINT), min(after.seq, MAX_BIGINT), before_ms, limit]
-    encoded = archive.transact(lambda connection: _value(connection, "page", values))
-    return Page(_decode(encoded), len(encoded)) if encoded else Page([], 0)
+    return archive.transact(lambda connection: _value(connection, "page", values)) or b""
+
+
+def decode_page(page: bytes) -> list[Entry]:
+    """Return the entries of a page that is not empty; their own `encoded` is."""
+    try:
+        return _decoder.decode(page)
+    except msgspec.MsgspecError:  # an event of an older release is among them
+        return [
+            Entry(name, born, version, codec.decode(bytes(event)), b"")
+            for name, born, version, event, _ in _raw_decoder.decode(page)
+        ]
 
 
 def first_incarnation(partition: int, since_ms: int, before_ms: int, archive: Archive) -> int:
@@ -43,13 +50,3 @@ def first_incarnation(partition: int, since_ms: int, before_ms: int, archive: Ar
 def _value(connection: Connection, name: str, values: list[int]) -> Any:
     row = connection.cursor(binary=True).execute(query(name), values).fetchone()
     return row[0] if row else None
-
-
-def _decode(encoded: bytes) -> list[Entry]:
-    try:
-        return _decoder.decode(encoded)
-    except msgspec.MsgspecError:  # an event of an older release is among them
-        return [
-            Entry(name, born, version, codec.decode(bytes(event)), b"")
-            for name, born, version, event, _ in _raw_decoder.decode(encoded)
-        ]

@@ -1,6 +1,7 @@
 """Recent entries: the archive read backwards, and what it knows of many jobs at once."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from psycopg import Connection
 
@@ -15,23 +16,38 @@ MAX_SEQ = 2**63 - 1
 """The greatest sequence number that the archive can hold; Redis has greater ones."""
 
 
-def entries_before(
-    bounds: Mapping[int, EntryId], limit: int, archive: Archive
-) -> list[tuple[int, EntryId, str]]:
-    """Return the last `limit` entries before an entry id, of each partition that is bound so.
+class Recent(NamedTuple):
+    """An entry of the archive, without what it says."""
 
-    As partition, entry id and job, in no order.
+    partition: int
+    id: EntryId
+    job: str
+    number: int
+    """How many were looked at down to it."""
+
+
+def entries_before(
+    bounds: Mapping[int, EntryId], limit: int, name: str, archive: Archive
+) -> list[Recent]:
+    """Look at the last `limit` entries before an entry id, of each partition that is bound so.
+
+    Returns, in no order, those of jobs with `name` in their names, and the last that was looked at
+    where there may be more.
     """
     values = {
         "partitions": list(bounds),
         "ms": [bound.ms for bound in bounds.values()],
         "seq": [min(bound.seq, MAX_SEQ) for bound in bounds.values()],
         "limit": limit,
+        "name": name,
     }
 
-    def read(connection: Connection) -> list[tuple[int, EntryId, str]]:
+    def read(connection: Connection) -> list[Recent]:
         rows = connection.execute(query("recent_entries"), values)
-        return [(partition, EntryId(ms, seq), job) for partition, ms, seq, job in rows]
+        return [
+            Recent(partition, EntryId(ms, seq), job, number)
+            for partition, ms, seq, job, number in rows
+        ]
 
     return archive.transact(read)
 

@@ -1,8 +1,10 @@
 """The snapshotter: batches slices of the log into the archive, each once."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import NamedTuple, TypeVar
 
 from checkpoint.events import watermark
@@ -11,7 +13,7 @@ from checkpoint.events.entry import decode_all
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
 from checkpoint.events.keys import PartitionKeys, pipelines, read_pipelines
-from checkpoint.events.lines import AsyncLines
+from checkpoint.events.lines import Lines
 from checkpoint.events.outage import Outage
 from checkpoint.events.slices import Slice
 from checkpoint.events.work import Observe, Stopwatch, unobserved
@@ -28,17 +30,24 @@ ENTRIES_PER_COMMIT = 20_000
 """How much one transaction takes at most: many small slices share a commit, large ones do not."""
 
 
+class _Stopped(Exception):
+    """Nobody waits any more."""
+
+
 class _Pending(NamedTuple):
-    part: Slice
-    settle: Callable[[bool], None]
+    chapter: Chapter
+    settle: Callable[[bool], object]
 
 
 class Snapshotter:
-    """Stores slices of all partitions in shared transactions and publishes the watermarks."""
+    """Stores slices of all partitions in shared transactions and publishes the watermarks.
+
+    It waits for servers that are away, and blocks meanwhile: the log waits. Thread-safe.
+    """
 
     def __init__(
         self,
-        redis: AsyncLines,
+        redis: Lines,
         archive: Archive,
         namespace: str,
         margin_ms: int,
@@ -53,83 +62,89 @@ class Snapshotter:
         self._namespace = namespace
         self._margin_ms = margin_ms
         self._observe = observe
-        self._queue: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=64)
+        self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
+        self._stopped = threading.Event()
         self._pipelines: dict[str, tuple[str, ...]] = {}
 
-    async def position(self, partition: int) -> EntryId:
+    def position(self, partition: int) -> EntryId:
         """Return the last entry id that the archive has of a partition, and publish it."""
-        positions = await self._patiently(lambda: asyncio.to_thread(self._archive.positions))
-        position = positions[partition]
-        await self._publish({partition: position})
+        position = self._patiently(self._archive.positions)[partition]
+        self._publish({partition: position})
         return position
 
-    async def put(self, part: Slice, settle: Callable[[bool], None]) -> None:
-        """Hand in a slice; waits while many are pending.
+    def put(self, part: Slice, settle: Callable[[bool], object]) -> None:
+        """Hand in a slice.
 
-        `settle` is told at last if the slice is committed, or if entries before it are missing,
-        and nothing was stored.
+        `settle` is told at last, in the thread of `run`, if the slice is committed and the
+        watermark published, or if entries before it are missing, and nothing was stored.
         """
-        await self._queue.put(_Pending(part, settle))
+        # decoded now: while the transaction before takes its time
+        self._queue.put(_Pending(_chapter(part), settle))
 
-    async def run(self) -> None:
-        """Store what is handed in, for ever: all that is pending shares a transaction."""
-        while True:
-            batch = [await self._queue.get()]
-            entries = len(batch[0].part.entries)
-            while entries < ENTRIES_PER_COMMIT and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-                entries += len(batch[-1].part.entries)
-            await self._store(batch)
+    def run(self) -> None:
+        """Store what is handed in until `stop`: all that is pending shares a transaction."""
+        with suppress(_Stopped):
+            while (first := self._queue.get()) is not None:
+                self._store([first, *self._pending(len(first.chapter.entries))])
 
-    async def trim(self, partitions: Iterable[int]) -> int:
+    def stop(self) -> None:
+        """Let `run` end, with what is pending left undone."""
+        self._stopped.set()
+        self._queue.put(None)
+
+    def trim(self, partitions: Iterable[int]) -> int:
         """Drop from the log what view and archive both have; return how many entries."""
-        return sum(
-            [
-                await self._redis.run_loaded(watermark.trim(self._keys(number), self._margin_ms))
-                for number in partitions
-            ]
-        )
+        calls = [watermark.trim(self._keys(number), self._margin_ms) for number in partitions]
+        return sum(map(self._redis.run_loaded, calls))
 
-    async def keep_pipelines(self) -> None:
+    def keep_pipelines(self) -> None:
         """Copy to the archive what managers have declared, if it is not what is known there."""
-        found = read_pipelines(await self._redis.execute("HGETALL", pipelines(self._namespace)))
+        found = read_pipelines(self._redis.execute("HGETALL", pipelines(self._namespace)))
         if found != self._pipelines:
-            await asyncio.to_thread(keep, found, self._archive)
+            keep(found, self._archive)
             self._pipelines = found
 
-    async def _store(self, batch: list[_Pending]) -> None:
-        chapters = [_chapter(pending.part) for pending in batch]
-        positions = await self._patiently(lambda: self._commit(chapters))
-        crash_point("archive: after the commit")
-        for part, settle in batch:
-            settle(positions[part.partition] >= part.last)
-        await self._publish(positions)
-        crash_point("archive: after the watermark")
+    def _pending(self, entries: int) -> Iterator[_Pending]:
+        while entries < ENTRIES_PER_COMMIT and not self._queue.empty():
+            if (pending := self._queue.get()) is None:
+                raise _Stopped
+            yield pending
+            entries += len(pending.chapter.entries)
 
-    async def _commit(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
+    def _store(self, batch: Sequence[_Pending]) -> None:
+        chapters = [pending.chapter for pending in batch]
+        positions = self._patiently(lambda: self._commit(chapters))
+        crash_point("archive: after the commit")
+        self._publish(positions)
+        crash_point("archive: after the watermark")
+        for chapter, settle in batch:
+            settle(positions[chapter.partition] >= chapter.end)
+
+    def _commit(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
         watch = Stopwatch()
-        positions = await asyncio.to_thread(self._archive.store, chapters)
+        positions = self._archive.store(chapters)
         dead = sum(len(chapter.dead) for chapter in chapters)
         self._observe(watch.stop([chapter.entries for chapter in chapters], dead))
         return positions
 
-    async def _publish(self, positions: Mapping[int, EntryId]) -> None:
+    def _publish(self, positions: Mapping[int, EntryId]) -> None:
         publish = [
             watermark.publish(self._keys(partition), position)
             for partition, position in positions.items()
             if position.ms
         ]
         if publish:
-            await self._patiently(lambda: self._redis.run_all_loaded(publish))
+            self._patiently(lambda: self._redis.run_all_loaded(publish))
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask a server again and again while it is away: the log waits."""
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask a server again and again while it is away."""
         outage = Outage(log)
         while True:
             try:
-                answer = await ask()
+                answer = ask()
             except (ArchiveUnavailable, LogUnavailable) as error:
-                await asyncio.sleep(outage.wait(error))
+                if self._stopped.wait(outage.wait(error)):
+                    raise _Stopped from None
             else:
                 outage.over()
                 return answer

@@ -1,10 +1,13 @@
 """Storing: what one transaction adds to the archive, each entry once and in its chain."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
+import psycopg
 from psycopg import Connection
+from psycopg.adapt import PyFormat
 
 from checkpoint.events import entry as log_entry
 from checkpoint.events.crash_point import crash_point
@@ -37,6 +40,14 @@ class Chapter(NamedTuple):
     entries: Sequence[Entry]
     dead: Sequence[DeadLetter] = ()
 
+    def after(self, position: EntryId) -> "Chapter":
+        """Return what there is of it after a position."""
+        return self._replace(
+            start=position,
+            entries=[entry for entry in self.entries if entry.id > position],
+            dead=[letter for letter in self.dead if letter.id > position],
+        )
+
 
 class Standing(NamedTuple):
     """How far the archive of a partition goes."""
@@ -68,9 +79,29 @@ Add: TypeAlias = Callable[[Connection, Iterable[Placed]], list[Buried]]
 
 
 def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
-    """Add chapters; return where each of their partitions stands now."""
-    partitions = list({chapter.partition for chapter in chapters})
-    standing = lock(connection, partitions)
+    """Add chapters in one transaction; return where each of their partitions stands now."""
+    with _rolling_back(connection):
+        return _store(connection, chapters, add)
+
+
+@contextmanager
+def _rolling_back(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(psycopg.OperationalError):  # the connection is lost, and all with it
+            connection.rollback()
+        raise
+
+
+def _store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
+    # what can share a round trip does: durable saves wait for it
+    with connection.pipeline():
+        connection.execute("BEGIN")
+        connection.execute(query("plan_once"))
+        partitions = list({chapter.partition for chapter in chapters})
+        found = connection.execute(query("lock_positions"), [partitions])
+    standing = standings(found)
     positions = {partition: one.position for partition, one in standing.items()}
     kept = [one for one in chapters if not _was_lost(one, standing[one.partition].losses)]
     new = list(_new_in(kept, positions))
@@ -78,20 +109,28 @@ def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict
     crash_point("archive: before the rows")
     dead: list[Buried] = []
     refused = add(connection, _placed(new, heads, dead)) if new else []
-    for one in (*dead, *refused):
-        _bury(connection, one)
-    if heads:
-        ends = [positions[partition] for partition in heads]
-        values = {
-            "partition": list(heads),
-            "ms": [end.ms for end in ends],
-            "seq": [end.seq for end in ends],
-            "number": [head.number for head in heads.values()],
-            "chain": [head.chain for head in heads.values()],
-        }
-        connection.execute(query("extend_chain"), values)
-    crash_point("archive: before the commit")
+    with connection.pipeline():
+        for one in (*dead, *refused):
+            _bury(connection, one)
+        if heads:
+            _extend(connection, positions, heads)
+        crash_point("archive: before the commit")
+        connection.execute("COMMIT")
     return positions
+
+
+def _extend(
+    connection: Connection, positions: Mapping[int, EntryId], heads: Mapping[int, Head]
+) -> None:
+    ends = [positions[partition] for partition in heads]
+    values = {
+        "partition": list(heads),
+        "ms": [end.ms for end in ends],
+        "seq": [end.seq for end in ends],
+        "number": [head.number for head in heads.values()],
+        "chain": [head.chain for head in heads.values()],
+    }
+    connection.execute(query("extend_chain"), values)
 
 
 def lock(connection: Connection, partitions: Sequence[int]) -> dict[int, Standing]:
@@ -117,16 +156,11 @@ def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
 
 def _new_in(chapters: Iterable[Chapter], positions: dict[int, EntryId]) -> Iterator[Chapter]:
     """Yield what the archive lacks of chapters that follow its positions, and move those on."""
-    for partition, start, end, entries, dead in chapters:
+    for chapter in chapters:
+        partition, start, end, _, _ = chapter
         position = positions[partition]
         if start <= position < end:
-            yield Chapter(
-                partition,
-                position,
-                end,
-                [entry for entry in entries if entry.id > position],
-                [letter for letter in dead if letter.id > position],
-            )
+            yield chapter if start == position else chapter.after(position)
             positions[partition] = end
 
 
@@ -172,10 +206,14 @@ def _placed(
 
 def copy(connection: Connection, events: Iterable[Placed]) -> list[Buried]:
     """Add events in one go, or raise what the driver says of a row that the table refuses."""
-    with connection.cursor() as cursor, cursor.copy(query("copy_events")) as rows:
-        rows.set_types(COLUMN_TYPES)
-        for one in events:
-            rows.write_row(row_of(*one))
+    with connection.cursor() as cursor:
+        # by itself psycopg takes a bytea's dumper that is written in Python, for DB-API's `Binary`
+        dumper = cursor.adapters.get_dumper(bytes, PyFormat.BINARY)
+        cursor.adapters.register_dumper(bytes, dumper)
+        with cursor.copy(query("copy_events")) as rows:
+            rows.set_types(COLUMN_TYPES)
+            for one in events:
+                rows.write_row(row_of(*one))
     return []
 
 
@@ -203,14 +241,6 @@ def row_of(
     partition: int, entry: Entry, number: int | None, chain: bytes | None
 ) -> tuple[Any, ...]:
     """Return an entry's row in the event table."""
-    return (
-        partition,
-        *entry.id,
-        entry.event.job,
-        *entry.incarnation,
-        entry.version,
-        (entry.id.ms - YEAR_2000_MS) * 1000,
-        entry.encoded,
-        number,
-        chain,
-    )
+    (ms, seq), incarnation, version, event, encoded = entry
+    at = (ms - YEAR_2000_MS) * 1000
+    return (partition, ms, seq, event.job, *incarnation, version, at, encoded, number, chain)

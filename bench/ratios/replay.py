@@ -1,6 +1,5 @@
 """Ratio 7: reading all that the archive has, through the fold; and making all views from it."""
 
-import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from checkpoint import Settings
 from checkpoint.events import codec
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.query.history.audit import states_after
+from checkpoint.query.undisturbed import undisturbed
 from checkpoint.servers import Servers
 
 REPLAY = Aim(
@@ -83,16 +83,13 @@ def _replay(bench: Bench, settings: Settings, events: int, size: str) -> Row:
             if (found := sum(len(entries) for entries, _ in pages)) != events:
                 raise AssertionError(f"replayed {found}, not {events}")
 
-        gc.disable()
-        try:
+        with undisturbed():
             figures = compared(
                 lambda: rate(events, ours),
                 lambda: rate(events, lambda: _copy_out(connection, settings)),
                 REPLAY.limit,
                 bench.slow_pace(),
             )
-        finally:
-            gc.enable()
     return REPLAY.row(f"{size}; payloads undecoded on both sides", *figures)
 
 

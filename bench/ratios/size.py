@@ -39,7 +39,8 @@ SETTLE_SECONDS = 0.5
 AT_ONCE = 1000
 
 COPY_BARE = """
-INSERT INTO bare SELECT partition, ms, seq, job, incarnation_ms, incarnation_seq, version, at, event
+INSERT INTO bare (partition, ms, seq, job, incarnation_ms, incarnation_seq, version, at, event)
+SELECT partition, ms, seq, job, incarnation_ms, incarnation_seq, version, at, event
 FROM {}.event ORDER BY ms, seq
 """
 

@@ -16,6 +16,7 @@ from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
 from checkpoint.query.listing.place import find_place
 from checkpoint.query.lookup import Status, look_up_past, no_such_job
+from checkpoint.query.undisturbed import undisturbed
 from checkpoint.servers import Servers
 
 from .progress import metered
@@ -92,7 +93,7 @@ def _rebuild_all(servers: Servers, place: Place, partitions: Iterable[int]) -> "
 
     done = dict.fromkeys(partitions, 0)
     stop = Event()
-    with metered("rebuilding") as meter, _threads(stop) as threads:
+    with undisturbed(), metered("rebuilding") as meter, _threads(stop) as threads:
 
         def one(number: int) -> Rebuilt:
             def tell(views: int) -> None:

@@ -22,11 +22,15 @@ from checkpoint.query.lookup import SCAN_ENTRIES, decoded
 
 FIRST_PAGE_ENTRIES = 100
 PAGE_ENTRIES = 4000
-PAGE_BYTES = 1_000_000
+PAGE_BYTES = 250_000
 """A page is as large as that, going by the one before: events may have much data or little."""
 
 Run = Callable[[Steps[Any]], Any]
 """Carries out steps: `Servers.run`."""
+
+Unread = bytes | list[Entry]
+"""A page of the archive as it came, to be decoded by who uses it while the next one is read; or
+entries of the log."""
 
 by_id = attrgetter("id")
 
@@ -47,14 +51,8 @@ class Reader:
         """Know if there is an archive at all."""
         self.archive_is_over = not self.place.has_archive
 
-    def read(self) -> Steps[list[Entry]]:
-        """Return the next page; an empty one at the end."""
-        page = yield from self._read()
-        if page:
-            self.after = page[-1].id
-        return page
-
-    def _read(self) -> Steps[list[Entry]]:
+    def read(self) -> Steps[Unread]:
+        """Return what `take` makes the next page of; it is empty at the end."""
         if not self.archive_is_over and (page := (yield from self._archived())):
             return page
         if not self.has_log:
@@ -66,15 +64,27 @@ class Reader:
         self.archive_is_over = True
         return logged
 
-    def _archived(self) -> Steps[list[Entry]]:
-        from checkpoint.snapshotter.pages import Page, read_page  # noqa: PLC0415 - psycopg
+    def take(self, page: Unread) -> list[Entry]:
+        """Return the entries of a page that was read, and go on after them."""
+        entries = self._decoded(page) if isinstance(page, bytes) else page
+        if entries:
+            self.after = entries[-1].id
+        return entries
 
-        page: Page = yield AskArchive(
+    def _archived(self) -> Steps[bytes]:
+        from checkpoint.snapshotter.pages import read_page  # noqa: PLC0415 - psycopg
+
+        page: bytes = yield AskArchive(
             partial(read_page, self.partition, self.after, self.before_ms, self.limit)
         )
-        fitting = self.limit * PAGE_BYTES // max(1, page.size)
-        self.limit = max(1, min(PAGE_ENTRIES, fitting))
-        return page.entries
+        return page
+
+    def _decoded(self, page: bytes) -> list[Entry]:
+        from checkpoint.snapshotter.pages import decode_page  # noqa: PLC0415 - psycopg
+
+        entries = decode_page(page)
+        self.limit = max(1, min(PAGE_ENTRIES, PAGE_BYTES * len(entries) // len(page)))
+        return entries
 
     def _logged(self) -> Steps[list[Entry]]:
         """Read on in the log, past entries that are no events."""
@@ -149,7 +159,7 @@ class Ahead:
     def fill(self) -> bool:
         """Have a page, unless it is the end."""
         if not self.page:
-            self.page = self._next.result()
+            self.page = self._reader.take(self._next.result())
             if self.page:
                 self._next = self._submit()
         return bool(self.page)
@@ -160,7 +170,7 @@ class Ahead:
         taken, self.page = self.page[:count], self.page[count:]
         return taken
 
-    def _submit(self) -> Future[list[Entry]]:
+    def _submit(self) -> Future[Unread]:
         return self._thread.submit(self._run, self._reader.read())
 
 
@@ -189,6 +199,6 @@ def _first_in(place: Place, number: int, span: Extent, *, has_log: bool) -> Step
         first = yield AskArchive(partial(first_incarnation, number, *span))
         after = max(after, positions[number])
     reader = Reader(place._replace(has_archive=False), has_log, number, after, span.before_ms)
-    while page := (yield from reader.read()):
+    while page := reader.take((yield from reader.read())):
         first = min(first, *(one.incarnation.ms for one in page))
     return first

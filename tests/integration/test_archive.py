@@ -88,6 +88,21 @@ def test_what_is_stored_comes_back_as_it_was(archive: Archive) -> None:
     assert stored(archive) == log.entries
 
 
+def test_a_page_of_a_table_without_statistics_is_read_along_the_index(
+    archive: Archive, sql: psycopg.Connection
+) -> None:
+    sql.execute("ALTER TABLE event SET (autovacuum_enabled = off)")
+    archive.store([chapter(stages(20_000))])
+    values = [0, 0, 0, 2**62, 1000]
+
+    def plan(connection: psycopg.Connection) -> list[tuple[str]]:
+        return connection.execute(b"EXPLAIN " + query("page"), values).fetchall()
+
+    steps = "".join(line for (line,) in archive.transact(plan))
+    assert "Index Scan using event_pkey" in steps
+    assert "Sort" not in steps
+
+
 @hypothesis_settings(
     max_examples=10,
     deadline=None,

@@ -183,7 +183,7 @@ def test_a_crash_between_commit_and_publishing_loses_and_doubles_nothing(log: Re
     async def crash() -> None:
         archive = CrashingArchive(url, log.settings.namespace)
         async with snapshotting(log.settings, archive) as snapshotter:
-            await snapshotter.put(first, settled.append)
+            snapshotter.put(first, settled.append)
             await asyncio.Event().wait()
 
     with pytest.raises(ExceptionGroup) as crashed:
@@ -195,7 +195,7 @@ def test_a_crash_between_commit_and_publishing_loses_and_doubles_nothing(log: Re
 
     async def start_again() -> EntryId:
         async with snapshotting(log.settings) as snapshotter:
-            position = await snapshotter.position(0)
+            position = await asyncio.to_thread(snapshotter.position, 0)
             assert watermark(log) == position  # what the dead one committed is published now
             await asyncio.gather(*(put(snapshotter, part) for part in [first, *rest]))
             return position
@@ -253,12 +253,14 @@ def test_a_redis_that_is_away_while_the_watermark_is_published_is_waited_for(
         async def work() -> None:
             async with snapshotting(through) as snapshotter:
                 assert await put(snapshotter, first)
-                await asyncio.to_thread(eventually, lambda: watermark(log) == first.last)
+                assert watermark(log) == first.last
                 proxy.cut()
-                assert await put(snapshotter, second)
+                storing = asyncio.create_task(put(snapshotter, second))
+                await asyncio.to_thread(eventually, lambda: stored(log) == ids(log))
                 assert watermark(log) == first.last
                 proxy.mend()
-                await asyncio.to_thread(eventually, lambda: watermark(log) == second.last)
+                assert await storing
+                assert watermark(log) == second.last
 
         asyncio.run(work())
 
@@ -268,7 +270,7 @@ def trimmed(log: RealLog, margin_ms: int = 0) -> int:
 
     async def trim() -> None:
         async with snapshotting(log.settings, margin_ms=margin_ms) as snapshotter:
-            await snapshotter.trim([0])
+            await asyncio.to_thread(snapshotter.trim, [0])
 
     asyncio.run(trim())
     return int(log.client.xlen(log.partition(0).log))
@@ -332,7 +334,7 @@ def test_a_position_comes_from_the_archive_alone(log: RealLog) -> None:
 
     async def position() -> EntryId:
         async with snapshotting(log.settings) as snapshotter:
-            return await snapshotter.position(0)
+            return await asyncio.to_thread(snapshotter.position, 0)
 
     assert asyncio.run(position()) == ids(log)[0] == watermark(log)
 

@@ -173,7 +173,7 @@ def test_a_span_begins_where_its_oldest_incarnation_did_and_ends_before_its_end(
     found = everything(log, since_ms=since, until_ms=until)
     assert found == entries[1:4]
     pages = audit([found], Span(since_ms=since), {})
-    assert [(row.job, row.stage, row.completed) for rows in pages for row in rows] == [
+    assert [(row.job_id, row.stage, row.completed) for rows in pages for row in rows] == [
         ("j", "mix", 2)
     ]
 

@@ -9,10 +9,10 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from real_log import RealLog
+from real_log import RealLog, put
 
 from checkpoint import AsyncCheckpointManager, CheckpointManager, Settings
-from checkpoint.events.lines import AsyncLines
+from checkpoint.events.lines import AsyncLines, Lines
 from checkpoint.events.tracing import observe_traces
 from checkpoint.projector.projector import Projector
 from checkpoint.snapshotter.snapshotter import Snapshotter
@@ -34,17 +34,17 @@ async def work(log: RealLog) -> None:
     """Let a projector and a snapshotter apply all that the log has of the job."""
     part = log.slice(log.partition_of(JOB).partition)
     assert part
-    redis, archive = AsyncLines(log.settings.redis_url, 5.0), log.archive()
+    redis, lines = AsyncLines(log.settings.redis_url, 5.0), Lines(log.settings.redis_url, 5.0)
+    archive = log.archive()
     (of_views,), (of_commits,) = observe_traces("projector"), observe_traces("snapshotter")
     await Projector(redis, log.settings.namespace, of_views).apply(part)
-    snapshotter = Snapshotter(redis, archive, log.settings.namespace, 0, of_commits)
-    running = asyncio.create_task(snapshotter.run())
-    stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    await snapshotter.put(part, stored.set_result)
-    assert await stored
-    running.cancel()
-    await asyncio.wait([running])
+    snapshotter = Snapshotter(lines, archive, log.settings.namespace, 0, of_commits)
+    running = asyncio.create_task(asyncio.to_thread(snapshotter.run))
+    assert await put(snapshotter, part)
+    snapshotter.stop()
+    await running
     archive.close()
+    lines.close()
     await redis.aclose()
 
 

@@ -66,12 +66,12 @@ def moved(row: Row, to: Row) -> Row:
 
 def test_a_leaf_is_what_the_documentation_says() -> None:
     letter = DeadLetter(EntryId(7, 2), [b"event", b"\xff", b"", b"x"], "no event")
-    expected = sha256(b"1:3,3:7-2,5:event,1:\xff,0:,1:x,").digest()
+    expected = sha256(b"3 7-2 5 1 0 1\nevent\xffx").digest()
     assert leaf_of(3, letter) == expected
 
 
 def test_the_first_link_follows_on_the_log_and_the_partition() -> None:
-    first = sha256(b"5:log-1,1:3,").digest()
+    first = sha256(b"3 log-1").digest()
     assert Head(0, first) == START
     assert START.over(b"l" * 32) == Head(1, sha256(first + b"l" * 32).digest())
 
