@@ -1,6 +1,7 @@
 """The doctor: looks at everything that a set-up can have wrong, and says what to do about it."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple, TypedDict, TypeVar
 
@@ -30,7 +31,7 @@ T = TypeVar("T")
 class Restart(TypedDict):
     """A time that Redis was restarted, or had lost entries."""
 
-    at: str
+    time: datetime
     """When it went on, by its own clock."""
     partitions: list[int]
     jobs_restored: int
@@ -118,7 +119,8 @@ def _restarts() -> Steps[Finding]:
     if not found:
         return Finding(subject, is_well=True, detail="none of Redis is on record")
     times = "once" if len(found) == 1 else f"{len(found)} times"
-    detail = f"Redis was restarted or lost entries {times}, the last time at {found[-1]['at']}"
+    last = f"{found[-1]['time']:%F %T} UTC"
+    detail = f"Redis was restarted or lost entries {times}, the last time at {last}"
     return Finding(subject, is_well=True, detail=detail, restarts=found)
 
 
@@ -129,8 +131,7 @@ def restarts(restored: Sequence[Restoration]) -> list[Restart]:
     for one in sorted(restored, key=lambda one: (one.resumed_ms, one.partition)):
         is_another = last is None or one.resumed_ms - last.resumed_ms > TOGETHER_MS
         if is_another or one.partition in found[-1]["partitions"]:
-            at = f"{utc(one.resumed_ms):%F %T} UTC"
-            found.append(Restart(at=at, partitions=[], jobs_restored=0))
+            found.append(Restart(time=utc(one.resumed_ms), partitions=[], jobs_restored=0))
         found[-1]["partitions"].append(one.partition)
         found[-1]["jobs_restored"] += one.jobs
         last = one

@@ -20,7 +20,7 @@ GROUP_ROWS = 50_000
 _NAME = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [
-        pa.field("job", pa.string(), nullable=False),
+        pa.field("job_id", pa.string(), nullable=False),
         pa.field("id", pa.string(), nullable=False),
         pa.field("time", pa.timestamp("ms", tz="UTC"), nullable=False),
         pa.field("incarnation", pa.string(), nullable=False),

@@ -4,18 +4,17 @@ Nothing is taken out of the log: rewinding is an event, and so is being a fork.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from msgspec.structs import replace as with_fields
+from msgspec.structs import replace
 
 from checkpoint.events import codec
-from checkpoint.events.append import Request
+from checkpoint.events.append import Request, made_up_key
 from checkpoint.events.errors import JobNotLive, PayloadTooLarge, UnknownStage, VersionConflict
-from checkpoint.events.event import AnyEvent, JobForked, JobRewound
+from checkpoint.events.event import AnyEvent, JobForked, JobRewound, StageCompleted
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
-from checkpoint.projector.fold import Checkpoint, JobState
-from checkpoint.query.lookup import Status, look_up_past, no_such_job
+from checkpoint.projector.fold import JobState
+from checkpoint.query.lookup import Answer, Status, look_up_past, no_such_job
 from checkpoint.query.pipeline import Pipeline, declared
 
 from .core import Core
@@ -83,9 +82,18 @@ def fork(
         incarnation=str(state.incarnation),
         version=state.version,
     )
-    events = [_event(state.checkpoints[stage]) for stage in stages]
+    events = [_again(new, state, stage) for stage in stages]
     yield from begin(core, origin, events)
     return stages
+
+
+def to_delete(core: Core, job: str) -> Steps[JobState | None]:
+    """Look at a job that is to be deleted; None where it has no live checkpoints.
+
+    JobNotLive where there never was such a job.
+    """
+    answer = yield from _known(core, job)
+    return answer.state if answer.status is Status.LIVE else None
 
 
 def to_rewind(
@@ -111,9 +119,7 @@ def begin(core: Core, origin: JobForked, events: Sequence[AnyEvent]) -> Steps[No
 
     VersionConflict where the job lives already; PayloadTooLarge.
     """
-    own = [
-        with_fields(one, job=origin.job, ttl_ms=origin.ttl_ms, key="", trace="") for one in events
-    ]
+    own = [replace(one, job=origin.job, ttl_ms=origin.ttl_ms, key="", trace="") for one in events]
     requests = [_new(event) for event in (origin, *own)]
     size = sum(len(codec.encode(request.event)) for request in requests)
     if len(requests) > MAX_EVENTS or size > MAX_BYTES:
@@ -155,10 +161,15 @@ def ttl_ms_of(state: JobState) -> int:
     return state.expires_ms - state.id.ms
 
 
-def _live_state(core: Core, job: str) -> Steps[JobState]:
+def _known(core: Core, job: str) -> Steps[Answer]:
     answer = yield from core.answer(job, look=look_up_past)
     if answer.status is Status.UNKNOWN:
         raise no_such_job(job, has_archive=core.settings.postgres_url is not None)
+    return answer
+
+
+def _live_state(core: Core, job: str) -> Steps[JobState]:
+    answer = yield from _known(core, job)
     if answer.status is not Status.LIVE:
         raise JobNotLive(f"Job {job!r} has no live checkpoints: it {FATES[answer.status]}")
     return answer.state
@@ -172,8 +183,11 @@ def _order(core: Core, state: JobState) -> Steps[tuple[str, ...]]:
     return known[state.pipeline].stages if state.pipeline in known else ()
 
 
-def _event(checkpoint: Checkpoint) -> AnyEvent:
-    return codec.decode(checkpoint.encoded)
+def _again(job: str, state: JobState, stage: str) -> AnyEvent:
+    done = state.checkpoints[stage]
+    return StageCompleted(
+        job=job, stage=stage, pipeline=state.pipeline, took_ms=done.took_ms, data=done.data
+    )
 
 
 def _those(stages: Sequence[str]) -> str:
@@ -185,5 +199,4 @@ def _new(event: AnyEvent) -> Request:
 
     So a call that is sent again is known however many events it has.
     """
-    request = Request(event, kind="fork", expected_version=0)
-    return replace(request, key=request.call_key)
+    return Request(event, kind="fork", key=made_up_key(), expected_version=0)

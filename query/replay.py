@@ -19,7 +19,7 @@ class HistoryEvent(TypedDict):
 
     id: str
     """Its entry id."""
-    at: datetime
+    time: datetime
     incarnation: str
     """Names the life of the job that the event belongs to."""
     version: int
@@ -50,7 +50,7 @@ def history_event(entry: Entry) -> HistoryEvent:
     """Turn an entry into what people read."""
     return HistoryEvent(
         id=str(entry.id),
-        at=entry.id.time,
+        time=entry.id.time,
         incarnation=str(entry.incarnation),
         version=entry.version,
         event=msgspec.json.decode(msgspec.json.encode(entry.event)),

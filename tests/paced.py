@@ -19,3 +19,7 @@ class PacedManager(CheckpointManager):
     def record_failure(self, *args: Any, **options: Any) -> Appended:
         time.sleep(2 * MILLISECOND)
         return super().record_failure(*args, **options)
+
+    def delete_job_checkpoints(self, job_id: str) -> bool:
+        time.sleep(2 * MILLISECOND)
+        return super().delete_job_checkpoints(job_id)

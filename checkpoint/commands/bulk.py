@@ -21,10 +21,12 @@ from checkpoint.events.errors import (
 from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
-from checkpoint.query.listing.jobs import ALL, JobFilter, JobPage, list_jobs
+from checkpoint.query.listing.jobs import ALL, LIVE_STATUSES, JobFilter, JobPage, list_jobs
+from checkpoint.query.listing.sources import LogAndArchive
 from checkpoint.query.pipeline import OPEN
 from checkpoint.servers import Servers
 
+from .progress import looking_back
 from .reporting import place_of
 from .selection import selecting
 from .terminal import confirm, note
@@ -33,7 +35,7 @@ from .words import times
 
 T = TypeVar("T")
 
-LIVE = frozenset({"running", "failed", "complete"})
+LIVE = frozenset(LIVE_STATUSES)
 JOBS_AT_ONCE = 200
 REFUSALS = (
     IncarnationEnded,
@@ -76,21 +78,35 @@ class Targets:
         jobs = 0 if self.in_bulk else 1
         if len(self.names) != jobs + rest:
             raise click.UsageError(f"Expected {usage}")
-        if self.wanted != ALL and not self.in_bulk:
-            raise click.UsageError("--status, --pipeline, --stage, --idle, --within go with --all")
+        self._check()
         return self.names[:jobs], self.names[jobs:]
 
-    def act(self, jobs: Sequence[str], planner: Planner) -> None:
-        """Carry out the plans for the jobs; exit with 1 if one was refused."""
+    def jobs(self, usage: str) -> Sequence[str]:
+        """Take the words for jobs, at least one, or none in bulk; UsageError."""
+        if bool(self.names) == self.in_bulk:
+            raise click.UsageError(f"Expected {usage}")
+        self._check()
+        return list(dict.fromkeys(self.names))
+
+    def _check(self) -> None:
+        if self.wanted != ALL and not self.in_bulk:
+            raise click.UsageError("Options that say which jobs go with --all")
+
+    def act(self, jobs: Sequence[str], planner: Planner, *, asks: bool = False) -> None:
+        """Carry out the plans for the jobs; exit with 1 if one was refused.
+
+        In bulk, or if it `asks` in any case, they are shown first, and somebody has to agree.
+        """
         settings = Settings.from_env()
         with closing(Servers(settings)) as servers:
             place = servers.run(place_of(settings))
             if self.in_bulk:
                 wanted = replace(self.wanted, statuses=self.wanted.statuses or LIVE)
                 jobs = [job for page in _pages(servers, place, wanted) for job in page]
+                note("" if jobs or self.dry_run else "no such jobs")
             actor = Actor(servers, Core.of(settings, OPEN), planner, in_bulk=self.in_bulk)
             plans: Plans = actor.plans(jobs)
-            if self.dry_run or (self.in_bulk and not self.yes):
+            if self.dry_run or ((self.in_bulk or asks) and not self.yes):
                 plans = list(_shown(plans))
                 actor.tell_left_out()
             if self._is_meant(plans):
@@ -152,6 +168,12 @@ class Actor:
             return None
 
 
+def holder_of(core: Core, job: str) -> Steps[str]:
+    """Say who holds a job, "" for nobody."""
+    place = core.place((yield from core.open()))
+    return (yield from LogAndArchive(place, {}).look_up([job]))[job].owner
+
+
 def acting(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command what all have that act on one job or in bulk; it gets them as `targets`."""
 
@@ -170,7 +192,7 @@ def acting(command: Callable[..., Any]) -> Callable[..., Any]:
 
     decorated: Callable[..., Any] = wrapper
     for option in (
-        click.option("--yes", is_flag=True, help="Do not ask, with --all."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
         click.option("--dry-run", is_flag=True, help="Only say what would be done."),
         selecting,
         click.option(
@@ -197,7 +219,9 @@ def _tell(job: str, plan: Plan) -> None:
 def _pages(servers: Servers, place: Place, wanted: JobFilter) -> Iterator[list[str]]:
     before = None
     while True:
-        page: JobPage = servers.run(list_jobs(place, wanted, before=before, limit=JOBS_AT_ONCE))
+        with looking_back() as tell:
+            steps = list_jobs(place, wanted, before=before, limit=JOBS_AT_ONCE, tell=tell)
+            page: JobPage = servers.run(steps)
         note(page.note)
         yield [job["job_id"] for job in page.jobs]
         if (before := page.next) is None:

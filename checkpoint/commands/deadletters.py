@@ -33,7 +33,7 @@ def list_all(*, as_json: bool) -> None:
 
     found: list[Burial] = _ask(find)[::-1]
     if as_json:
-        say_json([_described(buried) for buried in found])
+        say_json({"dead_letters": [_described(buried) for buried in found]})
         return
     if not found:
         click.echo("no dead letters")
@@ -116,7 +116,9 @@ def _described(buried: "Burial") -> dict[str, Any]:
     fields = [bytes(one).decode("ascii", "backslashreplace") for one in buried.letter.fields]
     return {
         "name": _name(buried),
-        "at": buried.at,
+        "partition": buried.partition,
+        "id": buried.letter.id,
+        "time": buried.at,
         "reason": buried.letter.reason,
         "fields": fields,
     }

@@ -32,7 +32,7 @@ from checkpoint.query.replay import history_event
 from .completion import complete_job
 from .reporting import as_json, look, reported
 from .terminal import note, say, say_json, write
-from .words import change_line, duration, plain, size, times, when
+from .words import change_line, plain, size, times, took_of, when
 
 CHANGES = 3
 """How many places of changed data a line of history names."""
@@ -62,7 +62,7 @@ def show(job: str, pipeline: str | None, stages: str | None, *, as_json: bool) -
     summary = _as_of(record, chosen) if pipeline or stages else record.summary
     records = stage_records(record.known, record.entries, chosen)
     if as_json:
-        say_json({**summary, "stages": records})
+        say_json({**summary, "stages": records, "notes": record.notes})
         return
     from .sheets import job_sheet  # noqa: PLC0415 - rich
 
@@ -90,7 +90,7 @@ def explain(
     chosen = _pipeline(record, pipeline, stages)
     plan = explained(record.job, record.known, record.entries, chosen)
     if as_json:
-        say_json(plan)
+        say_json({**plan, "notes": record.notes})
         return
     from .sheets import plan_sheet  # noqa: PLC0415 - rich
 
@@ -113,9 +113,12 @@ def history(job: str, *, as_json: bool) -> None:
     changes = _changes(record.history)
     if as_json:
         pairs = zip(record.history, changes, strict=True)
-        say_json([{**history_event(entry), "changes": change} for entry, change in pairs])
+        events = [{**history_event(entry), "changes": change} for entry, change in pairs]
+        say_json({"job_id": job, "events": events, "notes": record.notes})
         return
-    took = {one.entry.id: duration(one.took, is_measured=one.is_measured) for one in _tried(record)}
+    took = {
+        one.entry.id: took_of(one.took_ms, is_measured=one.is_measured) for one in _tried(record)
+    }
     for entry, change in zip(record.history, changes, strict=True):
         spent = took.get(entry.id, "-")
         what = _told(entry, change) + ("" if spent == "-" else f", {spent}")
@@ -130,11 +133,14 @@ def history(job: str, *, as_json: bool) -> None:
 @reported
 def diff(job: str, a: int, b: int, *, as_json: bool) -> None:
     """Compare a job as it was at version A with version B."""
-    entries = _record(job).entries
-    before, after = (state_at(entries, Moment(version=version), 0).state for version in (a, b))
+    record = _record(job)
+    before, after = (
+        state_at(record.entries, Moment(version=version), 0).state for version in (a, b)
+    )
     found = difference(before, after)
     if as_json:
-        say_json({"job_id": job, "from": a, "to": b, **found})
+        named = {"job_id": job, "from_version": a, "to_version": b}
+        say_json({**named, **found, "notes": record.notes})
         return
     from .sheets import difference_lines, text  # noqa: PLC0415 - rich
 
@@ -203,7 +209,7 @@ def _told(entry: Entry, change: Difference) -> str:  # noqa: PLR0911 - one for e
         case StageCompleted(stage=stage, data=data):
             return f"stage_completed  {stage}, {size(len(data))}{_again(change, stage)}"
         case StageFailed(stage=stage, error=error, message=message):
-            attempt = change["failures"][stage][1]
+            attempt = change["failed"][stage][1]
             return f"stage_failed     {stage}, failure {attempt}: {error}: {message}"
         case JobRewound(stage=stage):
             return f"job_rewound      to {stage}{_gone(change)}"

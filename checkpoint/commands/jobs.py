@@ -1,27 +1,24 @@
 """Commands about many jobs: jobs, delete."""
 
-import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import click
 
+from checkpoint.core import Core
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.freshness import Place
-from checkpoint.events.names import check_name
-from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
-from checkpoint.manager import CheckpointManager
-from checkpoint.query.listing.jobs import LIMIT, JobFilter, JobPage, list_jobs
-from checkpoint.query.lookup import Status, look_up_past, no_such_job
+from checkpoint.query.listing.jobs import LIMIT, JobFilter, JobPage, Tell, list_jobs
 from checkpoint.query.pipeline import OPEN, Pipeline, declared
+from checkpoint.travel import to_delete
 
+from .bulk import Plan, Targets, acting, holder_of
 from .completion import complete_job
-from .reporting import as_json, look, looking, reported, run
+from .progress import looking_back
+from .reporting import as_json, look, reported
 from .selection import selecting
-from .terminal import confirm, console, note, say, say_json, tell
-from .words import plain, times
+from .terminal import console, note, say, say_json
 
 
 @click.command()
@@ -32,10 +29,11 @@ from .words import plain, times
 @reported
 def jobs(wanted: JobFilter, limit: int, before: str | None, *, as_json: bool) -> None:
     """List the jobs, those with the latest events first."""
-    page = look(lambda place: _list(place, wanted, before, limit))
+    with looking_back() as tell:
+        page = look(lambda place: _list(place, wanted, before, limit, tell))
     note(page.note)
     if as_json:
-        say_json(page)
+        say_json({"jobs": page.jobs, "next": page.next, "notes": page.note.splitlines()})
         return
     if not page.jobs:
         click.echo("no jobs" if wanted == JobFilter() else "no such jobs")
@@ -47,7 +45,9 @@ def jobs(wanted: JobFilter, limit: int, before: str | None, *, as_json: bool) ->
         note(f"more: add --before {page.next}")
 
 
-def _list(place: Place, wanted: JobFilter, before: str | None, limit: int) -> Steps[JobPage]:
+def _list(
+    place: Place, wanted: JobFilter, before: str | None, limit: int, tell: Tell
+) -> Steps[JobPage]:
     """List jobs; UnknownStage where the pipeline that was named has no such stage."""
     pipelines: dict[str, Pipeline] = {}
     if wanted.pipeline:
@@ -55,7 +55,7 @@ def _list(place: Place, wanted: JobFilter, before: str | None, limit: int) -> St
             pipelines = yield from declared(place.namespace)
             if wanted.stage:
                 pipelines.get(wanted.pipeline, OPEN).check(wanted.stage)
-    page = yield from list_jobs(place, wanted, before=before, limit=limit)
+    page = yield from list_jobs(place, wanted, before=before, limit=limit, tell=tell)
     if wanted.pipeline and wanted.pipeline not in pipelines and not page.jobs:
         on_record = ", ".join(map(repr, pipelines)) or "none"
         known = f"No pipeline {wanted.pipeline!r} is on record; on record are: {on_record}"
@@ -64,30 +64,27 @@ def _list(place: Place, wanted: JobFilter, before: str | None, limit: int) -> St
 
 
 @click.command()
-@click.argument("names", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_job)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("names", nargs=-1, metavar="JOB... | --all", shell_complete=complete_job)
+@acting
 @reported
-def delete(names: Sequence[str], *, yes: bool) -> None:
-    """Forget the checkpoints of jobs; their ids begin new lives."""
-    settings = Settings.from_env()
-    known = run(settings, looking(settings, lambda place: _known(place, names)))
-    if known and not yes:
-        whose = plain(known[0]) if len(known) == 1 else times(len(known), "job")
-        confirm(f"Delete the checkpoints of {whose}?")
-    with CheckpointManager(settings) as manager:
-        for job in known:
-            deleted = manager.delete_job_checkpoints(job)
-            tell(f"{job}: {'deleted' if deleted else 'had no live checkpoints'}")
-    sys.exit(len(known) < len(names))
+def delete(targets: Targets) -> None:
+    """Forget the checkpoints of jobs; their ids begin new lives.
 
+    Shows what would be forgotten, and asks.
+    """
 
-def _known(place: Place, names: Sequence[str]) -> Steps[list[str]]:
-    """Return the jobs of which anything is known, and say which are not."""
-    known = []
-    for job in names:
-        answer = yield from look_up_past(place, check_name("job", job))
-        if answer.status is Status.UNKNOWN:
-            note(f"Error: {no_such_job(job, has_archive=place.has_archive)}")
-        else:
-            known.append(job)
-    return known
+    def plan(core: Core, job: str) -> Steps[Plan]:
+        state = yield from to_delete(core, job)
+        if state is None:
+            return Plan("has no live checkpoints", None)
+        if targets.dry_run and (holder := (yield from holder_of(core, job))):
+            return Plan(f"claimed by {holder}: it would be refused", None)
+        failed = (f"{stage} (failed)" for stage in state.failures if stage not in state.checkpoints)
+        forgotten = ", ".join([*state.checkpoints, *failed])
+        version = state.version if targets.in_bulk else None
+        return Plan(
+            f"forgets {forgotten or 'that it began'}",
+            lambda: core.delete(job, version=version),
+        )
+
+    targets.act(targets.jobs("JOB..., or --all"), plan, asks=True)

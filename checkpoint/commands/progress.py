@@ -1,10 +1,13 @@
 """Progress: a line on stderr that tells how far something long has come, if somebody watches."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from .words import when
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -38,6 +41,13 @@ def metered(what: str, total: float | None = None) -> Iterator[Meter]:
     """Yield a meter that is gone when the block ends."""
     with ExitStack() as stack:
         yield Meter(stack, what, total)
+
+
+@contextmanager
+def looking_back() -> Iterator[Callable[[int, datetime], None]]:
+    """Yield what a list of jobs tells how far it has come."""
+    with metered("looking for jobs") as meter:
+        yield lambda jobs, back_to: meter.show(jobs, f"{jobs:,} seen, back to {when(back_to)}")
 
 
 def _bar() -> "Progress":

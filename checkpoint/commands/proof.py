@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import msgspec
@@ -70,13 +70,13 @@ def verify(job: str | None, *, against: BinaryIO | None, archive_only: bool, as_
     if as_json:
         say_json(
             {
-                "well": well,
-                "differences": found,
+                "is_well": well,
+                "differences": [_described(one) for one in found],
                 "rows": report.rows,
-                "jobs": report.jobs,
+                "views": report.jobs,
+                "without_redis": report.without_redis or None,
+                "without_archive": report.without_archive or None,
                 "notes": report.notes,
-                "without_redis": report.without_redis,
-                "without_archive": report.without_archive,
             }
         )
     else:
@@ -143,6 +143,18 @@ def _read_digest(file: BinaryIO) -> "Digest":
             param_hint="--against",
         ) from error
     return kept
+
+
+def _described(one: "Discrepancy") -> dict[str, Any]:
+    """Describe a difference with the names that all commands' JSON has."""
+    return {
+        "kind": one.kind,
+        "what": one.what,
+        "partition": one.partition,
+        "id": one.entry or None,
+        "job_id": one.job or None,
+        "version": one.version or None,
+    }
 
 
 def _say(one: "Discrepancy") -> None:

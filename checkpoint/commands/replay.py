@@ -1,6 +1,5 @@
 """The command that replays: one job as it was, or every event of all jobs."""
 
-import gc
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.query.listing.place import find_place
 from checkpoint.query.pipeline import Pipeline, archived_pipelines, declared
+from checkpoint.query.undisturbed import undisturbed
 from checkpoint.servers import Servers
 
 from .moment import Moment
@@ -22,12 +22,11 @@ from .output import in_place_of
 from .progress import metered
 from .reporting import as_json, look, reported
 from .terminal import note, say_json
-from .words import plain, times, when
+from .words import failure_of, plain, times, when
 
 if TYPE_CHECKING:
     from checkpoint.events.entry import Entry
     from checkpoint.query.history.audit import AuditRow, Span
-    from checkpoint.query.history.past import JobPast, Past
     from checkpoint.query.history.past import Moment as PastMoment
     from checkpoint.query.history.stream import Extent
 
@@ -96,8 +95,8 @@ def replay(
     if job is not None or capsule is not None:
         _refuse("an option of the stream of all jobs, and a job is named", of_all)
         moment = PastMoment(at_ms, version, incarnation)
-        name, past = _in_capsule(job, capsule, moment) if capsule else _on_record(job, moment)
-        _tell(name, past, as_json=as_json)
+        past, missing = _in_capsule(job, capsule, moment) if capsule else _on_record(job, moment)
+        _tell(past, missing, as_json=as_json)
         return
     _refuse("of one job: name it", {**of_one, "--json": as_json or None})
     _stream(Span(since_ms or 0, pipeline), until_ms, out)
@@ -109,50 +108,55 @@ def _refuse(why: str, options: dict[str, Any]) -> None:
             raise click.UsageError(f"{name} is {why}")
 
 
-def _on_record(job: str | None, moment: "PastMoment") -> "tuple[str, Past]":
+def _on_record(job: str | None, moment: "PastMoment") -> tuple[dict[str, Any], str]:
     from checkpoint.query.history.past import read_past  # noqa: PLC0415 - as above
 
-    name = job or ""
-    past, missing = look(lambda place: read_past(place, name, moment))
-    note(missing)
-    return name, past
+    return look(lambda place: read_past(place, job or "", moment))
 
 
-def _in_capsule(job: str | None, file: BinaryIO, moment: "PastMoment") -> "tuple[str, Past]":
+def _in_capsule(
+    job: str | None, file: BinaryIO, moment: "PastMoment"
+) -> tuple[dict[str, Any], str]:
     from checkpoint.query.capsule import read_capsule  # noqa: PLC0415 - as above
-    from checkpoint.query.history.past import state_at  # noqa: PLC0415 - as above
+    from checkpoint.query.history.past import job_past, state_at  # noqa: PLC0415 - as above
 
     capsule = read_capsule(file.read())
     if job not in (None, capsule.job):
         raise click.UsageError(f"The capsule is of the job {plain(capsule.job)!r}")
     exported_ms = round(capsule.header.exported_at.timestamp() * 1000)
-    return capsule.job, state_at(capsule.entries, moment, exported_ms)
+    past = state_at(capsule.entries, moment, exported_ms)
+    return job_past(capsule.job, past, {capsule.pipeline.name: capsule.pipeline}), ""
 
 
-def _tell(job: str, past: "Past", *, as_json: bool) -> None:
-    from checkpoint.query.history.past import job_past  # noqa: PLC0415 - as above
-
-    known = job_past(job, past)
+def _tell(past: dict[str, Any], missing: str, *, as_json: bool) -> None:
+    note(missing)
     if as_json:
-        say_json(known)
+        say_json({**past, "notes": missing.splitlines()})
         return
-    for line in _lines(known):
+    for line in _lines(past):
         click.echo(plain(line))
 
 
-def _lines(past: "JobPast") -> Iterator[str]:
+def _lines(past: dict[str, Any]) -> Iterator[str]:
     life = f", version {past['version']} of incarnation {past['incarnation']}"
     yield f"{past['job_id']}: {past['status']}{life if past['version'] else ''}"
-    yield f"  at {when(past['at'])}" + (f", held by {past['owner']}" if past["owner"] else "")
-    for done in past["checkpoints"]:
-        data = json.dumps(done["data"], ensure_ascii=False)
-        shown = data if len(data) <= SHOWN_DATA else f"{data[:SHOWN_DATA]}…"
-        yield f"  done    {done['stage']}  at {when(done['completed_at'])}  {shown}"
-    for failed in past["failures"]:
-        yield (
-            f"  failed  {failed['stage']}  {times(failed['attempts'], 'attempt')}, the last: "
-            f"{failed['error']}: {failed['message']}"
-        )
+    yield f"  at {when(past['time'])}" + (f", held by {past['owner']}" if past["owner"] else "")
+    tried = [stage for stage in past["stages"] if stage["time"]]
+    for stage in tried:
+        if stage["is_completed"]:
+            yield f"  {stage['status']:<7} {stage['stage']}  at {when(stage['time'])}{_data(stage)}"
+    for stage in tried:
+        if stage["failures"]:
+            failure = failure_of(stage["error"], stage["message"])
+            count = times(stage["failures"], "time")
+            yield f"  failed  {stage['stage']}  {count}, the last with {failure}"
+
+
+def _data(stage: dict[str, Any]) -> str:
+    if stage["status"] != "done":
+        return ""
+    data = json.dumps(stage["data"], ensure_ascii=False)
+    return f"  {data if len(data) <= SHOWN_DATA else f'{data[:SHOWN_DATA]}…'}"
 
 
 def _stream(span: "Span", until_ms: int | None, out: Path | None) -> None:
@@ -161,11 +165,9 @@ def _stream(span: "Span", until_ms: int | None, out: Path | None) -> None:
     out = None if out == Path("-") else out
     if out is not None and out.suffix not in (".jsonl", ".parquet"):
         raise click.UsageError(f"--out {out}: the name ends in .jsonl or .parquet")
-    # nothing of a stream is part of a cycle, and to look for them takes as long as all the rest
-    gc.disable()
     settings = Settings.from_env()
     has_archive = settings.postgres_url is not None
-    with closing(Servers(settings)) as servers:
+    with undisturbed(), closing(Servers(settings)) as servers:
         place = servers.run(find_place(settings.namespace, has_archive=has_archive))
         pipelines, has_log = _pipelines(servers, place)
         extent = servers.run(find_extent(place, span.since_ms, until_ms, has_log=has_log))

@@ -17,7 +17,8 @@ KIND = click.Choice(["projector", "snapshotter"])
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the servers' data; kept between runs.",
+    help="Folder for the servers' data; kept between runs. If it is not the default one, other "
+    "commands need the `export` lines that this one prints.",
 )
 @reported
 def up(data: Path | None) -> None:
@@ -54,7 +55,7 @@ def health(kind: str, *, as_json: bool) -> None:
 
     alive = is_alive(kind, Settings.from_env())
     if as_json:
-        say_json({"worker": kind, "is_alive": alive})
+        say_json({"consumer": kind, "is_alive": alive})
     else:
         click.echo(f"{kind}: {'alive' if alive else 'no heartbeat'}")
     sys.exit(not alive)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -81,6 +82,17 @@ class Sections(click.Group):
         except OSError as error:
             code = _failed(error)
         sys.exit(_written_out(code))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; where there is no such one, say which was perhaps meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if meant := get_close_matches(args[0], self.commands):
+                error.message += f" Is {' or '.join(map(repr, meant))} meant?"
+            raise
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         """Read the command line; a reader that has had enough of its help is no error."""

@@ -36,6 +36,7 @@ _OPTIONS = (
         type=click.Choice(STATUSES),
         help="Jobs of this status; repeat it for more.",
     ),
+    click.option("--name", help="Jobs with this text in their names, in capitals or not."),
     click.option("--pipeline", help="Jobs of this pipeline."),
     click.option("--stage", help="Jobs whose latest stage, completed or failed, is this one."),
     click.option("--idle", type=Duration(), help="Jobs without an event for so long: 10m, 2h, 3d."),
@@ -50,13 +51,14 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(
         *args: Any,
         status: Iterable[str],
+        name: str | None,
         pipeline: str | None,
         stage: str | None,
         idle: float | None,
         within: float | None,
         **options: Any,
     ) -> Any:
-        wanted = JobFilter(frozenset(status), pipeline, stage, idle, within)
+        wanted = JobFilter(frozenset(status), pipeline, stage, idle, within, name)
         return command(*args, wanted=wanted, **options)
 
     for option in reversed(_OPTIONS):

@@ -12,12 +12,25 @@ from checkpoint.query.history.record import StageRecord
 from checkpoint.query.lag import Lag
 from checkpoint.query.listing.summary import JobSummary
 
-from .words import age, change_line, done, duration, plain, remaining, size, times, when
+from .words import (
+    age,
+    change_line,
+    done,
+    duration,
+    failure_of,
+    plain,
+    remaining,
+    size,
+    times,
+    took_of,
+    when,
+)
 
 OTHER_COLUMNS = 27
 """Of a list of jobs, without their names and stages."""
 OTHER_ROWS = 4
 """Of a job on a screen, besides what it is and its stages: heads, what is left out, a failure."""
+OVER = ("deleted", "expired")
 MARKS = {
     "running": ("●", "cyan"),
     "failed": ("✗", "bold red"),
@@ -60,7 +73,8 @@ def job_table(jobs: Sequence[JobSummary], now: datetime, columns: int) -> Table:
 
 def _stage(job: JobSummary) -> Text:
     stage = text(job["stage"] or "-")
-    return Text.assemble(stage, text(f": {job['error']}", "red")) if job["error"] else stage
+    failure = failure_of(job["error"], job["message"])
+    return Text.assemble(stage, text(f": {failure}", "red")) if failure else stage
 
 
 def job_sheet(
@@ -75,8 +89,9 @@ def job_sheet(
     before, stages, after = around(stages, most)
     return [
         *about,
+        *([text("what it had:", "dim")] if job["status"] in OVER and stages else []),
         *([text(f"… {times(before, 'stage')} before", "dim")] if before else []),
-        _stage_table(stages, now),
+        *([_stage_table(stages, now)] if stages else []),
         *([text(f"… {times(after, 'stage')} after", "dim")] if after else []),
         *(
             text(f"{stage['stage']} {_failed(stage)}", style)
@@ -96,23 +111,31 @@ def around(stages: Sequence[StageRecord], most: int) -> tuple[int, Sequence[Stag
 
 
 def _failed(stage: StageRecord) -> str:
-    if stage["status"] == "failed":
-        return f"failed last with {stage['error']}"
-    return f"failed {times(stage['attempts'] - 1, 'time')} before, the last with {stage['error']}"
+    failure = failure_of(stage["error"], stage["message"])
+    if not stage["is_completed"]:
+        return f"failed last with {failure}"
+    return f"failed {times(stage['failures'], 'time')} before, the last with {failure}"
 
 
 def _about(job: JobSummary, now: datetime) -> Iterable[str]:
     """Yield what there is to say of a job besides its stages."""
     pipeline = f", pipeline {plain(job['pipeline'])}" if job["pipeline"] else ""
     yield f"version {job['version']}{pipeline}"
-    if job["source"]:
-        yield f"forked from {plain(job['source'])}"
+    if job["forked_from"]:
+        yield f"forked from {plain(job['forked_from'])}"
     if job["owner"]:
         yield f"claimed by {plain(job['owner'])}"
     yield f"started {when(job['started_at'])}"
-    yield f"last event {when(job['last_event_at'])} ({age(job['last_event_at'], now)})"
-    if job["expires_at"] and job["status"] != "expired":
-        yield f"expires {when(job['expires_at'])} ({remaining(job['expires_at'], now)})"
+    last = f"{when(job['last_event_at'])} ({age(job['last_event_at'], now)})"
+    if job["status"] == "deleted":
+        yield f"deleted {last}"
+        return
+    yield f"last event {last}"
+    if expires := job["expires_at"]:
+        if job["status"] == "expired":
+            yield f"expired {when(expires)} ({age(expires, now)})"
+        else:
+            yield f"expires {when(expires)} ({remaining(expires, now)})"
 
 
 def _stage_table(stages: Sequence[StageRecord], now: datetime) -> Table:
@@ -124,11 +147,11 @@ def _stage_table(stages: Sequence[StageRecord], now: datetime) -> Table:
         mark, style = MARKS[stage["status"]]
         table.add_row(
             Text.assemble((f"{mark} ", style), plain(stage["stage"])),
-            duration(stage["took"], is_measured=stage["is_measured"]),
-            str(stage["attempts"] or "-"),
+            took_of(stage["took_ms"], is_measured=stage["is_measured"]),
+            str(stage["failures"] + (stage["is_completed"]) or "-"),
             size(stage["bytes"]),
             f"v{stage['version']}" if stage["version"] else "-",
-            age(stage["at"], now) if stage["at"] else "-",
+            age(stage["time"], now) if stage["time"] else "-",
         )
     return table
 
@@ -146,8 +169,8 @@ def plan_sheet(plan: Plan, now: datetime) -> list[Text | Table]:
             status(step["action"]),
             text(step["stage"]),
             text(_why(step)),
-            age(step["at"], now) if step["at"] else "-",
-            duration(step["took"], is_measured=step["is_measured"]),
+            age(step["time"], now) if step["time"] else "-",
+            took_of(step["took_ms"], is_measured=step["is_measured"]),
         )
     pipeline = f", pipeline {plan['pipeline']}" if plan["pipeline"] else ""
     head = Text.assemble(text(plan["job_id"], "bold"), text(pipeline))
@@ -161,10 +184,10 @@ def _why(step: PlanStep) -> str:
 
 
 def _outcome(plan: Plan) -> str:
-    saved = duration(plan["time_saved"], is_measured=plan["is_measured"])
+    saved = took_of(plan["saved_ms"], is_measured=plan["is_measured"])
     skipped = sum(step["action"] == "skip" for step in plan["steps"])
-    if plan["resume_from"]:
-        goes_on = f"it would go on at {plan['resume_from']}"
+    if plan["resume_from_stage"]:
+        goes_on = f"it would go on at {plan['resume_from_stage']}"
     else:
         goes_on = "nothing is left to do" if plan["is_declared"] else "what comes next is not known"
     return f"{times(skipped, 'stage')} skipped, {saved} saved; {goes_on}"
@@ -178,7 +201,7 @@ def difference_lines(found: Difference) -> list[Text]:
         *(line for stage, parts in found["changed"].items() for line in _changed(stage, parts)),
         *(
             text(f"! {stage}: {before} → {times(after, 'failure')}", "yellow")
-            for stage, (before, after) in found["failures"].items()
+            for stage, (before, after) in found["failed"].items()
         ),
         *_owner(found),
     ]
@@ -190,9 +213,9 @@ def _changed(stage: str, parts: Sequence[Change]) -> list[Text]:
 
 
 def _owner(found: Difference) -> list[Text]:
-    if found["owner"] is None:
+    if found["owners"] is None:
         return []
-    before, after = (name or "nobody" for name in found["owner"])
+    before, after = (name or "nobody" for name in found["owners"])
     return [text(f"@ held by {before} → {after}", "yellow")]
 
 

@@ -4,10 +4,11 @@ import json
 import os
 import sys
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+import msgspec
 
 from checkpoint.events.entry_id import EntryId
 
@@ -57,7 +58,7 @@ def write(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a value as JSON: times in ISO 8601, entry ids as Redis writes them."""
+    """Print a value as JSON: times in ISO 8601 and UTC, entry ids as Redis writes them."""
     click.echo(json.dumps(plain_value(value), indent=2))
 
 
@@ -87,7 +88,7 @@ def plain_value(value: Any) -> Any:
         case EntryId():
             return str(value)
         case datetime():
-            return value.isoformat()
+            return msgspec.to_builtins(value.astimezone(UTC))
         case dict():
             return {key: plain_value(one) for key, one in value.items()}
         case tuple() if hasattr(value, "_asdict"):

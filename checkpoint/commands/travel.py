@@ -4,12 +4,11 @@ import click
 
 from checkpoint.core import Core
 from checkpoint.events.steps import Steps
-from checkpoint.query.listing.sources import LogAndArchive
 from checkpoint.travel import fork as fork_steps
 from checkpoint.travel import rewind as rewind_steps
 from checkpoint.travel import to_fork, to_rewind
 
-from .bulk import Plan, Targets, acting
+from .bulk import Plan, Targets, acting, holder_of
 from .completion import complete_job
 from .reporting import reported
 
@@ -28,7 +27,7 @@ def rewind(targets: Targets, stages: str | None) -> None:
         state, again = yield from to_rewind(core, job, stage, order)
         if not again:
             return Plan(f"nothing from {stage} on was tried yet", None)
-        if targets.dry_run and (holder := (yield from _holder(core, job))):
+        if targets.dry_run and (holder := (yield from holder_of(core, job))):
             return Plan(f"claimed by {holder}: it would be refused", None)
         return Plan(
             f"to be done again: {', '.join(again)}",
@@ -36,12 +35,6 @@ def rewind(targets: Targets, stages: str | None) -> None:
         )
 
     targets.act(jobs, plan)
-
-
-def _holder(core: Core, job: str) -> Steps[str]:
-    """Say who holds a job, "" for nobody."""
-    place = core.place((yield from core.open()))
-    return (yield from LogAndArchive(place, {}).look_up([job]))[job].owner
 
 
 @click.command()

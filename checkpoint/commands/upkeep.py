@@ -21,13 +21,14 @@ def doctor(*, as_json: bool) -> None:
 
     settings = Settings.from_env()
     findings = run(settings, examine(settings))
+    is_well = all(one.is_well for one in findings)
     if as_json:
-        say_json(findings)
+        say_json({"is_well": is_well, "findings": findings})
     else:
         for one in findings:
             verdict = "well " if one.is_well else "WRONG"
             click.echo(plain(f"{verdict}  {one.subject}: {one.detail}"))
-    sys.exit(not all(one.is_well for one in findings))
+    sys.exit(not is_well)
 
 
 @click.command()
@@ -37,7 +38,7 @@ def lag(*, as_json: bool) -> None:
     """Show how far projector and snapshotter are behind the log, in every partition."""
     lags = look(lambda place: measure_lag(place.namespace, place.partitions))
     if as_json:
-        say_json(lags)
+        say_json({"lags": lags})
         return
     from .sheets import lag_table  # noqa: PLC0415 - rich
 

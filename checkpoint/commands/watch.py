@@ -23,7 +23,7 @@ from .completion import complete_job
 from .reporting import as_json, place_of, reported
 from .selection import selecting
 from .terminal import console, is_terminal, note, plain_value
-from .words import done, plain, when
+from .words import done, failure_of, plain, when
 
 JOBS = 200
 """How many jobs are looked at for changes."""
@@ -133,4 +133,5 @@ def _summaries(place: Place, job: str | None, wanted: JobFilter) -> Steps[list[J
 
 def _line(job: JobSummary) -> str:
     words = [when(job["last_event_at"]), job["job_id"], job["status"], done(job)]
-    return plain("  ".join([*words, job["stage"] or "-", job["error"]]).rstrip())
+    failure = failure_of(job["error"], job["message"])
+    return plain("  ".join([*words, job["stage"] or "-", failure]).rstrip())

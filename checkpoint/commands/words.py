@@ -35,6 +35,17 @@ def duration(seconds: float | None, *, is_measured: bool = True) -> str:
     return f"{about}{whole} s"
 
 
+def took_of(milliseconds: int | None, *, is_measured: bool = True) -> str:
+    """Write how many milliseconds something took, as `duration` does."""
+    seconds = None if milliseconds is None else milliseconds / 1000
+    return duration(seconds, is_measured=is_measured)
+
+
+def failure_of(error: str | None, message: str | None) -> str:
+    """Write what a failure was: its class and message, or nothing where there was none."""
+    return f"{error}: {message}" if error else ""
+
+
 def age(moment: datetime, now: datetime) -> str:
     """Write how long ago something was, in its greatest unit: `3m`, or `now`."""
     seconds = (now - moment).total_seconds()

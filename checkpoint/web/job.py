@@ -3,12 +3,12 @@
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
-from checkpoint.events import codec
-from checkpoint.events.entry_id import utc
 from checkpoint.events.event import JobForked, StageCompleted
-from checkpoint.projector.fold import Checkpoint, JobState
-from checkpoint.query.pipeline import Pipeline
+from checkpoint.projector.fold import Checkpoint
+from checkpoint.query.history.record import stage_records
+from checkpoint.query.listing.summary import summarize
 
 from .sheet import JobSheet, Life
 from .timeline import described, timeline
@@ -21,34 +21,23 @@ MOST_CHARACTERS = 50_000
 
 def described_job(sheet: JobSheet, life: Life) -> dict[str, Any]:
     """Describe one life of a job, and name the others."""
-    state = life.state
-    is_last = life is sheet.lives[-1]
-    ended = "deleted" if state.deleted else "expired"
+    known = sheet.known_of(life)
     entries = life.entries[-MOST_EVENTS:]
     return {
-        "job_id": sheet.summary["job_id"],
-        "status": sheet.summary["status"] if is_last else ended,
+        **summarize(sheet.job, known, {sheet.pipeline.name: sheet.pipeline}),
         "note": sheet.note,
-        "pipeline": state.pipeline,
-        "owner": sheet.summary["owner"] if is_last else "",
-        "forked_from": state.source,
         "source_job": source_job(life),
-        "version": state.version,
-        "started_at": life.incarnation.time,
-        "last_event_at": state.id.time,
-        "expires_at": utc(state.expires_ms),
-        "is_last_life": is_last,
-        "life": str(life.incarnation),
+        "is_last_life": life is sheet.lives[-1],
         "lives": [
-            {"life": str(one.incarnation), "started_at": one.incarnation.time}
+            {"incarnation": str(one.incarnation), "started_at": one.incarnation.time}
             for one in sheet.lives
         ],
         "missing": life.missing,
         "lost": [{"first": one.first, "last": one.last} for one in life.lost],
-        "stages": stages(life, sheet.pipeline),
+        "stages": stage_records(known, life.entries, sheet.pipeline),
         "left_out": len(life.entries) - len(entries),
         "events": [
-            {"id": str(one.id), "at": one.id.time, "version": one.version, "what": described(one)}
+            {"id": str(one.id), "time": one.id.time, "version": one.version, "what": described(one)}
             for one in entries
         ],
         "timeline": timeline(entries, sheet.pipeline) if entries else None,
@@ -61,30 +50,6 @@ def source_job(life: Life) -> str:
     return event.source if isinstance(event, JobForked) and not event.log else ""
 
 
-def stages(life: Life, pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Describe the stages of a job in their order, those to come included."""
-    state = life.state
-    names = pipeline.in_order({*state.checkpoints, *state.failures})
-    return [_stage(state, stage) for stage in dict.fromkeys([*pipeline.stages, *names])]
-
-
-def _stage(state: JobState, stage: str) -> dict[str, Any]:
-    done, failure = state.checkpoints.get(stage), state.failures.get(stage)
-    is_failed = failure is not None and (done is None or failure.id > done.id)
-    event = _event(done)
-    nothing = "deleted" if state.deleted else "pending"
-    return {
-        "stage": stage,
-        "status": "failed" if is_failed else "done" if done else nothing,
-        "version": done.version if done else None,
-        "completed_at": done.id.time if done else None,
-        "took_ms": event.took_ms if event else 0,
-        "bytes": len(bytes(event.data)) if event else 0,
-        "failures": failure.attempts if failure else 0,
-        "error": f"{failure.error}: {failure.message}" if failure else "",
-    }
-
-
 def state_at(sheet: JobSheet, life: Life, version: int) -> dict[str, Any]:
     """Describe a job's state as it was at a version of one of its lives."""
     state = life.at(version)
@@ -92,33 +57,37 @@ def state_at(sheet: JobSheet, life: Life, version: int) -> dict[str, Any]:
     order = sheet.pipeline.in_order(state.checkpoints)
     return {
         "version": version,
-        "at": entry.id.time if entry else None,
+        "time": entry.id.time if entry else None,
         "what": described(entry) if entry else "this version is on no record",
         "owner": state.owner,
         "deleted": state.deleted,
         "stages": [_data(stage, state.checkpoints[stage]) for stage in order],
         "failures": [
-            {"stage": stage, "failures": one.attempts, "error": f"{one.error}: {one.message}"}
+            {
+                "stage": stage,
+                "failures": one.attempts,
+                "error": one.error,
+                "message": one.message,
+            }
             for stage, one in state.failures.items()
         ],
     }
 
 
 def _data(stage: str, done: Checkpoint) -> dict[str, Any]:
-    event = _event(done)
-    text = data_text(event)
+    text = data_text(done.data)
     return {
         "stage": stage,
         "version": done.version,
-        "bytes": len(bytes(event.data)) if event else 0,
+        "bytes": len(done.data),
         "text": text[:MOST_CHARACTERS],
         "is_cut": len(text) > MOST_CHARACTERS,
     }
 
 
-def data_text(event: StageCompleted | None) -> str:
+def data_text(data: Raw) -> str:
     """Lay a stage's data out for reading. Numbers stay as they were written, however large."""
-    return msgspec.json.format(bytes(event.data), indent=2).decode() if event else ""
+    return msgspec.json.format(bytes(data), indent=2).decode()
 
 
 def data_of_version(life: Life, version: int) -> StageCompleted | None:
@@ -127,10 +96,3 @@ def data_of_version(life: Life, version: int) -> StageCompleted | None:
         if entry.version == version and isinstance(entry.event, StageCompleted):
             return entry.event
     return None
-
-
-def _event(done: Checkpoint | None) -> StageCompleted | None:
-    if done is None or not done.encoded:
-        return None
-    event = codec.decode(done.encoded)
-    return event if isinstance(event, StageCompleted) else None

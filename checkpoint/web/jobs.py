@@ -20,10 +20,11 @@ DEFAULT_JOBS = 25
 
 
 async def jobs(request: web.Request) -> web.Response:
-    """List jobs, newest first. Query: status (repeatable), pipeline, stage, before, limit."""
+    """List jobs, newest first. Query: status (repeatable), name, pipeline, stage, before, limit."""
     site = request.app[SITE]
     wanted = JobFilter(
         statuses=frozenset(_statuses(request)),
+        name=request.query.get("name") or None,
         pipeline=request.query.get("pipeline") or None,
         stage=request.query.get("stage") or None,
     )
@@ -72,7 +73,7 @@ async def data(request: web.Request) -> web.Response:
     if event is None:
         raise web.HTTPNotFound(text=f"Version {version} completed no stage, as far as is known")
     return web.Response(
-        text=data_text(event),
+        text=data_text(event.data),
         content_type="application/json",
         headers={"Content-Disposition": f'attachment; filename="version-{version}.json"'},
     )

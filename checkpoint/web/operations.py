@@ -68,7 +68,7 @@ def _dead_letters(place: Place) -> Steps[dict[str, Any]]:
         "letters": [
             {
                 "name": f"{one.partition}:{one.letter.id}",
-                "at": one.at,
+                "time": one.at,
                 "reason": one.letter.reason,
                 "fields": [repr(bytes(field))[2:-1] for field in one.letter.fields],
             }
@@ -84,7 +84,7 @@ def _restorations(place: Place) -> Steps[list[dict[str, Any]]]:
     return [
         {
             "partition": one.partition,
-            "at": one.at,
+            "time": one.at,
             "since": one.archived.time,
             "until": utc(one.resumed_ms),
             "jobs": one.jobs,

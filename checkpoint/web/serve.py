@@ -1,6 +1,7 @@
 """Serving the page by itself, in the foreground."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 
@@ -45,8 +46,14 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> None:
     except OSError as error:
         raise ServerStartError(
             f"The page cannot listen on {settings.web_host}, port {settings.web_port}: "
-            f"{error.strerror}. Name another --host or --port; port 0 takes any that is free"
+            f"{_why(error)}. Name another --host or --port; port 0 takes any that is free"
         ) from error
+
+
+def _why(error: OSError) -> str:
+    """Say what is wrong: asyncio's own words for it say the address again."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else str(error.strerror)
 
 
 def _url(host: str, port: int) -> str:

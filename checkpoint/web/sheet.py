@@ -13,8 +13,8 @@ from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.query.listing.place import find_place
 from checkpoint.query.listing.sources import ArchiveAlone, Sources, ask_sources
-from checkpoint.query.listing.summary import JobSummary, Known, summarize
-from checkpoint.query.lookup import look_up
+from checkpoint.query.listing.summary import Known
+from checkpoint.query.lookup import Status, look_up
 from checkpoint.query.pipeline import OPEN, Pipeline
 
 
@@ -49,7 +49,8 @@ class Life:
 class JobSheet:
     """A job as far as it is known, its lives in their order."""
 
-    summary: JobSummary
+    job: str
+    known: Known
     lives: Sequence[Life]
     pipeline: Pipeline
     note: str = ""
@@ -61,6 +62,12 @@ class JobSheet:
             return self.lives[-1] if self.lives else None
         return next((one for one in self.lives if str(one.incarnation) == incarnation), None)
 
+    def known_of(self, life: Life) -> Known:
+        """Return what is known of a life: those before the last one are over."""
+        if life is self.lives[-1]:
+            return self.known._replace(state=life.state)
+        return Known(life.state, Status.DELETED if life.state.deleted else Status.EXPIRED, "")
+
 
 def read_sheet(settings: Settings, job: str) -> Steps[JobSheet]:
     """Find all that is on record of a job."""
@@ -69,7 +76,7 @@ def read_sheet(settings: Settings, job: str) -> Steps[JobSheet]:
     place = yield from find_place(settings.namespace, has_archive=has_archive)
     (known, entries, pipelines), note = yield from ask_sources(place, partial(_ask, job))
     pipeline = pipelines.get(known.state.pipeline, OPEN)
-    return JobSheet(summarize(job, known, pipelines), _lives(known.state, entries), pipeline, note)
+    return JobSheet(job, known, _lives(known.state, entries), pipeline, note)
 
 
 def _ask(job: str, sources: Sources) -> Steps[tuple[Known, list[Entry], Mapping[str, Pipeline]]]:

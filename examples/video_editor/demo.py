@@ -244,7 +244,7 @@ def read_story(manager: CheckpointManager, job_id: str) -> Story:
         Completion(
             stage=entry["event"]["stage"],
             version=entry["version"],
-            at=entry["at"],
+            at=entry["time"],
             seconds=entry["event"]["data"]["processing_time"],
         )
         for entry in manager.get_job_history(job_id)

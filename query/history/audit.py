@@ -20,7 +20,7 @@ NO_DATA = Raw(b"null")
 class AuditRow(Struct, frozen=True, gc=False):
     """One event, and what its job was after it."""
 
-    job: str
+    job_id: str
     id: str
     """Of the entry."""
     time: datetime
@@ -94,7 +94,7 @@ def _is_alive(state: JobState, now_ms: int) -> bool:
 def _row(entry: Entry, state: JobState, pipelines: Mapping[str, Pipeline]) -> AuditRow:
     event = entry.event
     return AuditRow(
-        job=event.job,
+        job_id=event.job,
         id=str(entry.id),
         time=entry.id.time,
         incarnation=str(entry.incarnation),

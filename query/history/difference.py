@@ -34,9 +34,9 @@ class Difference(TypedDict):
     removed: list[str]
     changed: dict[str, list[Change]]
     """Stages that were completed again: nothing in the list where the data is the same."""
-    failures: dict[str, tuple[int, int]]
+    failed: dict[str, tuple[int, int]]
     """Stages whose number of failures is another: before and after."""
-    owner: tuple[str, str] | None
+    owners: tuple[str | None, str | None] | None
     """Who held the job, before and after; None where that is the same."""
 
 
@@ -53,9 +53,13 @@ def difference(before: JobState, after: JobState) -> Difference:
             for stage in new
             if stage in old and old[stage].id != new[stage].id
         },
-        failures={stage: count for stage, count in counts.items() if count[0] != count[1]},
-        owner=None if before.owner == after.owner else (before.owner, after.owner),
+        failed={stage: count for stage, count in counts.items() if count[0] != count[1]},
+        owners=_owners(before.owner, after.owner),
     )
+
+
+def _owners(before: str, after: str) -> tuple[str | None, str | None] | None:
+    return None if before == after else (before or None, after or None)
 
 
 def _failures(state: JobState, stage: str) -> int:

@@ -1,8 +1,7 @@
 """The past: what a job was at a time, or after one of its events."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import EntryId, utc
@@ -12,9 +11,12 @@ from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.query.listing.sources import Sources, ask_sources
+from checkpoint.query.listing.summary import Known, summarize
 from checkpoint.query.lookup import Status, no_such_job, status_of
-from checkpoint.query.progress import FailureInfo
+from checkpoint.query.pipeline import OPEN, Pipeline
 from checkpoint.query.resume import data_of
+
+from .record import stage_records
 
 
 class Moment(NamedTuple):
@@ -38,46 +40,22 @@ class Past(NamedTuple):
     status: Status
     at_ms: int
     """The time that the status is of."""
-    is_early: bool = False
-    """Whether the job began only later."""
-
-    @property
-    def live(self) -> JobState:
-        """The state, or nothing where the job's checkpoints were no more."""
-        return self.state if self.status is Status.LIVE else NOTHING
+    entries: Sequence[Entry] = ()
+    """Those of its incarnation by then; none where the job began only later."""
 
 
-class StagePast(TypedDict):
-    """A stage that was completed."""
-
-    stage: str
-    completed_at: datetime
-    version: int
-    data: Any
-
-
-class JobPast(TypedDict):
-    """A job as it was, for people and programs."""
-
-    job_id: str
-    at: datetime
-    status: str
-    """live, deleted, expired, or did not exist yet."""
-    incarnation: str | None
-    version: int
-    pipeline: str
-    owner: str
-    """Who held the job by its latest claim, or "" for nobody; a lease may have run out since."""
-    source: str
-    """Of a fork: the job that it began as, and at which version."""
-    expires_at: datetime | None
-    """When it was to expire if nothing more happened."""
-    checkpoints: list[StagePast]
-    failures: list[FailureInfo]
+BEFORE_ITS_TIME = {
+    "status": "did not exist yet",
+    "incarnation": None,
+    "started_at": None,
+    "last_event_at": None,
+    "expires_at": None,
+}
+"""What there is to say of a job that began only later."""
 
 
-def read_past(place: Place, job: str, moment: Moment = NOW) -> Steps[tuple[Past, str]]:
-    """Find what a job was at a moment, and say what could not be asked for it: "" for nothing.
+def read_past(place: Place, job: str, moment: Moment = NOW) -> Steps[tuple[dict[str, Any], str]]:
+    """Describe a job as it was, and say what could not be asked for it: "" for nothing.
 
     InvalidName; JobNotLive where there is no such job; NotOnRecord for a version or an incarnation
     that it never had; LogUnavailable where Redis is away and there is no archive.
@@ -89,56 +67,48 @@ def read_past(place: Place, job: str, moment: Moment = NOW) -> Steps[tuple[Past,
 def state_at(entries: Sequence[Entry], moment: Moment, now_ms: int) -> Past:
     """Derive what a job was at a moment of all its entries; NotOnRecord."""
     known = _lived(entries, moment)
-    state = fold_all(NOTHING, known)
+    last = fold_all(NOTHING, known)
+    life = [one for one in known if one.incarnation == last.incarnation]
     if moment.version is not None:
-        life = [one for one in known if one.incarnation == state.incarnation]
         if not any(one.version == moment.version for one in life):
             raise NotOnRecord(
                 f"Version {moment.version} is not on record: "
-                + (f"there are 1 to {state.version}" if life else "the job had not begun")
+                + (f"there are 1 to {last.version}" if life else "the job had not begun")
             )
-        state = fold_all(NOTHING, [one for one in life if one.version <= moment.version])
+        life = [one for one in life if one.version <= moment.version]
+    state = fold_all(NOTHING, life)
     at_ms = _time(state, moment, now_ms)
-    return Past(state, status_of(state, at_ms), at_ms, is_early=not known)
+    return Past(state, status_of(state, at_ms), at_ms, life)
 
 
-def job_past(job: str, past: Past) -> JobPast:
-    """Describe a job as it was, with the data of its stages."""
-    state = past.live
-    return JobPast(
-        job_id=job,
-        at=utc(past.at_ms),
-        status="did not exist yet" if past.is_early else past.status.value,
-        incarnation=str(past.state.incarnation) if past.state.version else None,
-        version=past.state.version,
-        pipeline=past.state.pipeline,
-        owner=state.owner,
-        source=past.state.source,
-        expires_at=utc(state.expires_ms) if state.version else None,
-        checkpoints=[
-            StagePast(
-                stage=stage, completed_at=done.id.time, version=done.version, data=data_of(done)
-            )
-            for stage, done in state.checkpoints.items()
+def job_past(job: str, past: Past, pipelines: Mapping[str, Pipeline]) -> dict[str, Any]:
+    """Describe a job as it was: its summary, the time, and its stages with their data.
+
+    The owner is who held it by its latest claim; a lease may have run out since. What was deleted
+    or had expired has no data.
+    """
+    state = past.state
+    is_live = past.status is Status.LIVE
+    known = Known(state, past.status, state.owner if is_live else "")
+    stages = stage_records(known, past.entries, pipelines.get(state.pipeline, OPEN))
+    live = state.checkpoints if is_live else {}
+    return {
+        **summarize(job, known, pipelines),
+        **({} if past.entries else BEFORE_ITS_TIME),
+        "time": utc(past.at_ms),
+        "stages": [
+            {**one, "data": data_of(live[one["stage"]]) if one["stage"] in live else None}
+            for one in stages
         ],
-        failures=[
-            FailureInfo(
-                stage=stage,
-                failed_at=failed.id.time,
-                attempts=failed.attempts,
-                error=failed.error,
-                message=failed.message,
-            )
-            for stage, failed in state.failures.items()
-        ],
-    )
+    }
 
 
-def _read(sources: Sources, job: str, moment: Moment) -> Steps[Past]:
+def _read(sources: Sources, job: str, moment: Moment) -> Steps[dict[str, Any]]:
     entries = yield from sources.history(job)
     if not entries:
         raise no_such_job(job, has_archive=sources.place.has_archive)
-    return state_at(entries, moment, (yield from sources.now_ms()))
+    pipelines = yield from sources.pipelines()
+    return job_past(job, state_at(entries, moment, (yield from sources.now_ms())), pipelines)
 
 
 def _lived(entries: Sequence[Entry], moment: Moment) -> list[Entry]:

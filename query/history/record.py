@@ -1,16 +1,19 @@
 """Records: all that log and archive know of one job, stage by stage."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypedDict
 
 from checkpoint.events.entry import Entry
-from checkpoint.events.event import StageCompleted, StageFailed
+from checkpoint.events.entry_id import EntryId
+from checkpoint.events.event import JobDeleted, StageCompleted, StageFailed
 from checkpoint.events.freshness import Place
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
+from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.query.listing.sources import Sources, ask_sources
 from checkpoint.query.listing.summary import JobSummary, Known, summarize
+from checkpoint.query.lookup import Status
 from checkpoint.query.pipeline import Pipeline
 
 
@@ -34,6 +37,11 @@ class JobRecord(NamedTuple):
         return bool(self.known.state.version)
 
     @property
+    def notes(self) -> list[str]:
+        """The note, as programs read it: none, or one."""
+        return self.note.splitlines()
+
+    @property
     def entries(self) -> list[Entry]:
         """The entries of the latest incarnation."""
         return [one for one in self.history if one.incarnation == self.known.state.incarnation]
@@ -45,26 +53,30 @@ class JobRecord(NamedTuple):
 
 
 class StageRecord(TypedDict):
-    """What is known of one stage of a job."""
+    """What is known of one stage of a job. What there is none of is None."""
 
     stage: str
     status: str
-    """done, failed or pending."""
-    at: datetime | None
-    """When it was completed, or else failed, last."""
+    """done, failed or pending; deleted or expired where the job is, for it had tried the stage."""
     id: str | None
-    """The entry that says so."""
+    """The entry by which it was completed, or else failed, last."""
     version: int | None
-    took: float | None
-    """Seconds that this attempt took; None where nothing tells."""
+    time: datetime | None
+    """When that was."""
+    took_ms: int | None
+    """Milliseconds that this attempt took, as far as something tells."""
     is_measured: bool
     """Whether the pipeline said how long it took; else it is the time since the event before."""
-    attempts: int
-    """How often it was tried, since it was rewound last."""
+    is_completed: bool
+    """Whether it has a checkpoint; or had, where the job is over."""
     bytes: int | None
     """Of the data that it saved."""
-    error: str
-    """Of the last failure, also of a completed stage: its class and message."""
+    failures: int
+    """How often it failed, since it was rewound last."""
+    error: str | None
+    """Of the last failure, also of a completed stage: its class."""
+    message: str | None
+    """And what it said."""
 
 
 class Attempt(NamedTuple):
@@ -72,7 +84,7 @@ class Attempt(NamedTuple):
 
     entry: Entry
     event: StageCompleted | StageFailed
-    took: float | None
+    took_ms: int | None
     is_measured: bool
 
 
@@ -95,41 +107,55 @@ def attempts(entries: Sequence[Entry]) -> Iterator[Attempt]:
     for before, entry in zip([None, *entries], entries, strict=False):
         event = entry.event
         if isinstance(event, StageCompleted | StageFailed):
-            took = _gap(before, entry) if not event.took_ms else event.took_ms / 1000
-            yield Attempt(entry, event, took, is_measured=bool(event.took_ms))
+            took_ms = event.took_ms or _gap_ms(before, entry)
+            yield Attempt(entry, event, took_ms, is_measured=bool(event.took_ms))
 
 
-def _gap(before: Entry | None, entry: Entry) -> float | None:
-    """Return the seconds since the event before; what a fork copied tells nothing."""
+def _gap_ms(before: Entry | None, entry: Entry) -> int | None:
+    """Return the time since the event before; what a fork copied tells nothing."""
     if before is None or entry.version != before.version + 1:
         return None
-    is_copied = before.id.ms == entry.id.ms
-    return None if is_copied else (entry.id.ms - before.id.ms) / 1000
+    return entry.id.ms - before.id.ms or None
 
 
 def stage_records(known: Known, entries: Sequence[Entry], pipeline: Pipeline) -> list[StageRecord]:
-    """Derive the records of a job's stages: the declared ones in their order, then others."""
-    tried: dict[str, list[Attempt]] = {}
-    for one in attempts(entries):
-        tried.setdefault(one.event.stage, []).append(one)
-    stages = dict.fromkeys([*pipeline.stages, *known.state.checkpoints, *known.state.failures])
-    return [_stage_record(stage, known, tried.get(stage, ())) for stage in stages]
+    """Derive the records of a job's stages: the declared ones in their order, then others.
+
+    Those of a job that is over are what it had: nothing of it is still to come.
+    """
+    state = _before_deletion(known.state, entries)
+    tried = {one.entry.id: one for one in attempts(entries)}
+    over = "" if known.status is Status.LIVE else known.status.value
+    names = pipeline.in_order(dict.fromkeys([*state.checkpoints, *state.failures]))
+    stages = names if over else dict.fromkeys([*pipeline.stages, *names])
+    return [_stage_record(stage, state, tried, over) for stage in stages]
 
 
-def _stage_record(stage: str, known: Known, tried: Iterable[Attempt]) -> StageRecord:
-    done, failure = known.state.checkpoints.get(stage), known.state.failures.get(stage)
+def _before_deletion(state: JobState, entries: Sequence[Entry]) -> JobState:
+    """Return what a job had: a deleted one before it was deleted."""
+    if not state.deleted:
+        return state
+    return fold_all(NOTHING, (one for one in entries if not isinstance(one.event, JobDeleted)))
+
+
+def _stage_record(
+    stage: str, state: JobState, tried: Mapping[EntryId, Attempt], over: str
+) -> StageRecord:
+    done, failure = state.checkpoints.get(stage), state.failures.get(stage)
     counts = done or failure
-    last = next((one for one in tried if counts and one.entry.id == counts.id), None)
+    last = tried.get(counts.id) if counts else None
     event = last.event if last else None
     return StageRecord(
         stage=stage,
-        status="pending" if counts is None else "done" if counts is done else "failed",
-        at=counts.id.time if counts else None,
+        status=over or ("pending" if counts is None else "done" if counts is done else "failed"),
         id=str(counts.id) if counts else None,
-        version=last.entry.version if last else None,
-        took=last.took if last else None,
+        version=done.version if done else last.entry.version if last else None,
+        time=counts.id.time if counts else None,
+        took_ms=last.took_ms if last else None,
         is_measured=bool(last and last.is_measured),
-        attempts=(failure.attempts if failure else 0) + (1 if done else 0),
+        is_completed=done is not None,
         bytes=len(event.data) if isinstance(event, StageCompleted) else None,
-        error=f"{failure.error}: {failure.message}" if failure else "",
+        failures=failure.attempts if failure else 0,
+        error=failure.error if failure else None,
+        message=failure.message if failure else None,
     )

@@ -4,23 +4,26 @@ An entry stands for its job if it is the job's latest, so nothing is kept for th
 the log says is all there is to know.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import InvalidName
 from checkpoint.events.freshness import Place
+from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import JobState
 
 from .sources import Sources, ask_sources
-from .summary import STATUSES, JobSummary, summarize
+from .summary import LIVE_STATUSES, STATUSES, JobSummary, summarize
 from .walk import TOP, Sighting, Walk
 
 __all__ = [
     "ALL",
+    "LIVE_STATUSES",
     "STATUSES",
     "JobFilter",
     "JobPage",
@@ -45,9 +48,20 @@ class JobFilter:
     """Seconds since the latest event, at least."""
     within: float | None = None
     """Seconds since the latest event, at most."""
+    name: str | None = None
+    """A text that the job's name has in it, in capitals or not (of ASCII)."""
+
+    @property
+    def is_of_live_jobs(self) -> bool:
+        """Whether no job that is over is wanted."""
+        return bool(self.statuses) and self.statuses.issubset(LIVE_STATUSES)
+
+    def may_want(self, job: str) -> bool:
+        """Say whether a job may be wanted, going by its name."""
+        return self.name is None or _lowered(self.name) in _lowered(job)
 
     def wants(self, job: JobSummary) -> bool:
-        """Say whether a job is wanted, whatever its age."""
+        """Say whether a job is wanted, whatever its name and age."""
         return (
             (not self.statuses or job["status"] in self.statuses)
             and self.pipeline in (None, job["pipeline"])
@@ -73,37 +87,53 @@ class JobPage(NamedTuple):
     """What the page lacks, because a server is away."""
 
 
+Tell = Callable[[int, datetime], None]
+
 ALL = JobFilter()
 
 
 def list_jobs(
-    place: Place, wanted: JobFilter = ALL, *, before: str | None = None, limit: int = LIMIT
+    place: Place,
+    wanted: JobFilter = ALL,
+    *,
+    before: str | None = None,
+    limit: int = LIMIT,
+    tell: Tell | None = None,
 ) -> Steps[JobPage]:
     """List up to `limit` jobs, those with the latest events first, each once.
 
+    `tell` hears how many were looked at, and back to which time: few may be wanted of many.
     While a server is away the other one alone is asked, and the page says so. InvalidName for a
-    `before` that no page said; LogUnavailable, LogNotReady.
+    `before` that no page said, or a text that no job's name has; LogUnavailable, LogNotReady.
     """
+    if wanted.name is not None:
+        check_name("job", wanted.name)
     after = Sighting.parse(before) if before else TOP
     if not 0 <= after.partition < place.partitions:
         raise InvalidName(
             f"{before!r} names no place to go on from: there are the partitions 0 to "
             f"{place.partitions - 1}"
         )
-    page, note = yield from ask_sources(place, lambda sources: _page(sources, wanted, after, limit))
+    page, note = yield from ask_sources(
+        place, lambda sources: _page(sources, wanted, after, limit, tell)
+    )
     return page._replace(note=note)
 
 
-def _page(sources: Sources, wanted: JobFilter, after: Sighting, limit: int) -> Steps[JobPage]:
+def _page(
+    sources: Sources, wanted: JobFilter, after: Sighting, limit: int, tell: Tell | None
+) -> Steps[JobPage]:
     now_ms = yield from sources.now_ms()
     start, end_ms = min(after, wanted.start(now_ms)), wanted.end_ms(now_ms)
     pipelines = yield from sources.pipelines()
-    walk, seen = Walk(sources, start), set[str]()
+    look_up = sources.look_up_live if wanted.is_of_live_jobs else sources.look_up
+    walk, seen = Walk(sources, start, wanted.name or ""), set[str]()
     found: list[tuple[Sighting, JobSummary]] = []
     # one more than a page has, to know if there is a page after it
     while len(found) <= limit and (sightings := (yield from walk.further())):
-        for some in _chunks(_unseen(sightings, seen, end_ms)):
-            known = yield from sources.look_up([one.job for one in some])
+        possible = (one for one in sightings if wanted.may_want(one.job))
+        for some in _chunks(_unseen(possible, seen, end_ms)):
+            known = yield from look_up([one.job for one in some])
             summaries = (
                 (one, summarize(one.job, known[one.job], pipelines))
                 for one in some
@@ -114,6 +144,8 @@ def _page(sources: Sources, wanted: JobFilter, after: Sighting, limit: int) -> S
                 break
         if sightings[-1].id.ms < end_ms:
             break
+        if tell:
+            tell(len(seen), sightings[-1].id.time)
     jobs = [job for _, job in found[:limit]]
     return JobPage(jobs, str(found[limit - 1][0]) if len(found) > limit else None)
 
@@ -134,6 +166,10 @@ def _chunks(sightings: Iterator[Sighting]) -> Iterator[list[Sighting]]:
 def _stands_for(one: Sighting, state: JobState, *, from_top: bool) -> bool:
     """Say if an entry is its job's latest: of a walk from the top the first one is, or was."""
     return bool(state.version) and (from_top or state.id <= one.id)
+
+
+def _lowered(name: str) -> bytes:
+    return name.encode().lower()
 
 
 def _ago(now_ms: int, seconds: float) -> int:

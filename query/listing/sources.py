@@ -46,13 +46,20 @@ class LogAndArchive:
 
     def look_up(self, jobs: Sequence[str]) -> Steps[dict[str, Known]]:
         """Find the states of jobs; LogUnavailable, or LogNotReady where Redis has lost the log."""
+        return (yield from self._look_up(jobs, with_past=True))
+
+    def look_up_live(self, jobs: Sequence[str]) -> Steps[dict[str, Known]]:
+        """Find the states of jobs; nothing is known of those that Redis has forgotten."""
+        return (yield from self._look_up(jobs, with_past=False))
+
+    def _look_up(self, jobs: Sequence[str], *, with_past: bool) -> Steps[dict[str, Known]]:
         found: dict[str, Known] = {}
         for number, ours in groupby(sorted(jobs, key=self._number_of), self._number_of):
             keys, names = PartitionKeys(self.place.namespace, number), list(ours)
             reply = yield from on_fresh_log(self.place, read_outlines(keys, names))
             outlines = dict(zip(names, parse_outlines(reply), strict=True))
             gone = [job for job, one in outlines.items() if one.reading.head is None]
-            past = yield from self._past(keys, gone)
+            past = (yield from self._past(keys, gone)) if with_past else {}
             for job, outline in outlines.items():
                 found[job] = yield from self._known(job, outline, past)
         return found
@@ -109,6 +116,8 @@ class ArchiveAlone:
         now_ms = yield from self.now_ms()
         states = {job: fold_all(NOTHING, entries.get(job, ())) for job in jobs}
         return {job: Known(one, status_of(one, now_ms), one.owner) for job, one in states.items()}
+
+    look_up_live = look_up
 
     def history(self, job: str) -> Steps[list[Entry]]:
         """Find all entries of a job, of every incarnation."""

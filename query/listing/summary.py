@@ -9,7 +9,8 @@ from checkpoint.projector.fold import Checkpoint, Failure, JobState
 from checkpoint.query.lookup import Status
 from checkpoint.query.pipeline import OPEN, Pipeline
 
-STATUSES = ("running", "failed", "complete", "deleted", "expired")
+LIVE_STATUSES = ("running", "failed", "complete")
+STATUSES = (*LIVE_STATUSES, "deleted", "expired")
 
 
 class Known(NamedTuple):
@@ -21,56 +22,65 @@ class Known(NamedTuple):
 
 
 class JobSummary(TypedDict):
-    """A job, for a list of jobs."""
+    """A job, for a list of jobs. What there is none of is None."""
 
     job_id: str
     status: str
     """running, failed (its latest stage event is a failure), complete (all declared stages are
     done), deleted or expired."""
     pipeline: str
+    """"" where it has no name."""
+    incarnation: str
+    version: int
     completed_stages: list[str]
     remaining_stages: list[str]
-    """Of the pipeline's declared stages."""
+    """Of the pipeline's declared stages, those that are, or of an expired job were, to be done."""
     stage: str | None
     """The stage that was completed, or failed, last."""
+    failures: int
+    """In all."""
+    error: str | None
+    """Of the last failure, if the job failed: its class."""
+    message: str | None
+    """And what it said."""
+    owner: str | None
+    """Who holds the job."""
+    forked_from: str | None
+    """The job that it began as, and at which version."""
     started_at: datetime
     last_event_at: datetime
+    """Of a deleted job: when it was deleted."""
     expires_at: datetime | None
-    version: int
-    attempts: int
-    """Failures in all."""
-    error: str
-    """Of the last failure, if the job failed: its class and message."""
-    owner: str
-    """Who holds the job, or "" for nobody."""
-    source: str
-    """Of a fork: the job that it began as, and at which version."""
 
 
 def summarize(job: str, known: Known, pipelines: Mapping[str, Pipeline]) -> JobSummary:
     """Summarize what is known of a job, given the pipelines that are on record."""
     state = known.state
     pipeline = pipelines.get(state.pipeline, OPEN)
-    remaining = [stage for stage in pipeline.stages if stage not in state.checkpoints]
+    left = () if state.deleted else pipeline.stages
+    remaining = [stage for stage in left if stage not in state.checkpoints]
     done = max(state.checkpoints.items(), key=_at, default=None)
     failed = max(state.failures.items(), key=_at, default=None)
     latest = max((one for one in (done, failed) if one), key=_at, default=None)
-    has_failed = failed is not None and latest is failed
+    failure = failed[1] if failed and latest is failed else None
+    has_failed = failure is not None
     return JobSummary(
         job_id=job,
         status=_status(known.status, has_failed=has_failed, pipeline=pipeline, remaining=remaining),
         pipeline=state.pipeline,
+        incarnation=str(state.incarnation),
+        version=state.version,
         completed_stages=pipeline.in_order(state.checkpoints),
         remaining_stages=remaining,
         stage=latest[0] if latest else None,
+        failures=sum(failure.attempts for failure in state.failures.values()),
+        error=failure.error if failure else None,
+        message=failure.message if failure else None,
+        owner=known.owner or None,
+        forked_from=state.source or None,
         started_at=state.incarnation.time,
         last_event_at=state.id.time,
         expires_at=None if state.deleted else utc(state.expires_ms),
-        version=state.version,
-        attempts=sum(failure.attempts for failure in state.failures.values()),
-        error=f"{failed[1].error}: {failed[1].message}" if failed and has_failed else "",
-        owner=known.owner,
-        source=state.source,
     )
 
 

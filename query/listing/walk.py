@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import InvalidName
@@ -13,10 +13,15 @@ from checkpoint.query.lookup import decoded
 
 from .sources import Sources
 
+if TYPE_CHECKING:
+    from checkpoint.snapshotter.recent import Recent
+
 LOG_ENTRIES = 100
 """Entries that are read of a partition's log at a time: they come with their data."""
 ARCHIVE_ENTRIES = 1000
 """Entries that are read of a partition's archive at a time: they come without."""
+SEARCHED_ENTRIES = 20_000
+"""As many where a name is looked for: only those that have it come."""
 
 
 LATEST = EntryId(2**63 - 1, 2**63 - 1)
@@ -63,8 +68,9 @@ class Walk:
     entry that the log had.
     """
 
-    def __init__(self, sources: Sources, start: Sighting) -> None:
-        """Begin after `start`."""
+    def __init__(self, sources: Sources, start: Sighting, name: str = "") -> None:
+        """Begin after `start`. Few are passed on of entries of jobs without `name` in theirs."""
+        self._name = name
         self._place = sources.place
         self._archived = sources.positions
         self._bounds = {number: start.bound(number) for number in range(self._place.partitions)}
@@ -110,13 +116,7 @@ class Walk:
         bounds = {number: self._bounds.pop(number) for number in numbers}
         from checkpoint.snapshotter.recent import entries_before  # noqa: PLC0415 - psycopg
 
-        rows: list[tuple[int, EntryId, str]] = yield AskArchive(
-            partial(entries_before, bounds, ARCHIVE_ENTRIES)
-        )
-        found: dict[int, list[EntryId]] = {}
-        for number, name, job in rows:
-            self._pool.append(Sighting(name, number, job))
-            found.setdefault(number, []).append(name)
-        self._bounds |= {
-            number: min(names) for number, names in found.items() if len(names) == ARCHIVE_ENTRIES
-        }
+        limit = SEARCHED_ENTRIES if self._name else ARCHIVE_ENTRIES
+        found: list[Recent] = yield AskArchive(partial(entries_before, bounds, limit, self._name))
+        self._pool += (Sighting(one.id, one.partition, one.job) for one in found)
+        self._bounds |= {one.partition: one.id for one in found if one.number == limit}

@@ -78,13 +78,35 @@ def test_show_history_and_delete(manager: CheckpointManager) -> None:
     assert [line.split()[3] for line in lines] == ["v1", "v2"]
     assert lines[0].endswith("stage_completed  fetch, 10 B, 2.0 s")
     assert "stage_failed     clean, failure 1: ValueError: no" in lines[1]
-    assert [one["changes"]["added"] for one in json_of("history", "job-1")] == [["fetch"], []]
+    events = json_of("history", "job-1")["events"]
+    assert [one["changes"]["added"] for one in events] == [["fetch"], []]
 
-    assert run("delete", "job-1", "--yes").output == "job-1: deleted\n"
+    assert run("delete", "job-1", "--yes").output == "job-1: forgets fetch, clean (failed)\n"
     again = run("delete", "job-1", "nope", "--yes")
-    assert (again.exit_code, again.stdout) == (1, "job-1: had no live checkpoints\n")
+    assert (again.exit_code, again.stdout) == (1, "job-1: has no live checkpoints\n")
     assert again.stderr == "Error: There is no job 'nope', and none is on record\n"
-    assert "job-1  - deleted" in run("show", "job-1").output
+    gone = run("show", "job-1").stdout
+    assert "job-1  - deleted\n  version 3\n" in gone
+    assert re.search(r"\n  deleted \d{4}-.* \(\S+\)\nwhat it had:\n", gone)
+    assert re.search(r"\n- fetch +2.0 s +1 +10 B +v1 ", gone)
+    assert "pending" not in gone
+    assert json_of("show", "job-1")["remaining_stages"] == []
+
+
+def test_of_an_expired_job_there_is_when_that_was_and_what_it_had(settings: Settings) -> None:
+    film = Pipeline("film", ["cut", "mix"])
+    with CheckpointManager(replace(settings, ttl=0.2), pipeline=film) as hasty:
+        hasty.save("film-1", "cut", {"scenes": 1}, took=2.0)
+    log = RealLog(settings)
+    log.store()
+    log.close()
+    shown = eventually(
+        lambda: run("show", "film-1").stdout, wanted=lambda said: "- expired" in said
+    )
+    assert re.search(r"\n  expired \d{4}-.* \(\S+\)\nwhat it had:\n", shown)
+    assert re.search(r"\n- cut +2.0 s +1 +12 B +v1 ", shown)
+    assert "mix" not in shown
+    assert [one["status"] for one in json_of("show", "film-1")["stages"]] == ["expired"]
 
 
 def test_jobs_are_listed_page_by_page(manager: CheckpointManager) -> None:
@@ -111,7 +133,7 @@ def test_jobs_are_listed_page_by_page(manager: CheckpointManager) -> None:
 
 def test_jobs_are_filtered_and_their_json_is_stable(manager: CheckpointManager) -> None:
     with CheckpointManager(pipeline=Pipeline("film", ["cut", "mix"])) as film:
-        film.save("film-1", "cut", {})
+        cut = film.save("film-1", "cut", {})
         film.record_failure("film-1", "mix", OSError("disk full"))
     manager.save("job-1", "fetch", {})
     (found,) = json_of("jobs", "--status", "failed", "--pipeline", "film", "--stage", "mix")["jobs"]
@@ -124,20 +146,25 @@ def test_jobs_are_filtered_and_their_json_is_stable(manager: CheckpointManager) 
         "job_id": "film-1",
         "status": "failed",
         "pipeline": "film",
+        "incarnation": str(cut.id),
+        "version": 2,
         "completed_stages": ["cut"],
         "remaining_stages": ["mix"],
         "stage": "mix",
-        "version": 2,
-        "attempts": 1,
-        "error": "OSError: disk full",
-        "owner": "",
-        "source": "",
+        "failures": 1,
+        "error": "OSError",
+        "message": "disk full",
+        "owner": None,
+        "forked_from": None,
     }
     assert "mix: OSError: disk full" in run("jobs", "--pipeline", "film").stdout
     assert run("jobs", "--status", "complete").stdout == "no such jobs\n"
     unknown = run("jobs", "--pipeline", "flim")
     assert (unknown.exit_code, unknown.stdout) == (0, "no such jobs\n")
     assert unknown.stderr == "No pipeline 'flim' is on record; on record are: 'film'\n"
+    named = json_of("jobs", "--name", "FILM")["jobs"]
+    assert [one["job_id"] for one in named] == ["film-1"]
+    assert run("jobs", "--name", "").stderr.startswith("Error: A job's name is printable text")
     wrong = run("jobs", "--pipeline", "film", "--stage", "nope")
     assert wrong.exit_code == 1
     assert "'nope' is not a stage of 'film'; its stages are: cut, mix" in wrong.stderr
@@ -170,7 +197,8 @@ def test_explain_tells_what_a_run_would_do(manager: CheckpointManager) -> None:
     assert re.search(r"▸ run   clean +not completed", result.stdout)
     assert "1 stage skipped, 1m 30s saved; it would go on at clean" in result.stdout
     plan = json_of("explain", "job-1")
-    assert (plan["resume_from"], plan["is_declared"], plan["time_saved"]) == (None, False, 90.0)
+    assert (plan["resume_from_stage"], plan["is_declared"]) == (None, False)
+    assert plan["saved_ms"] == 90_000
     assert "the stages with --stages a,b,c" in run("explain", "job-1").stderr
     unknown = run("explain", "job-1", "--pipeline", "film")
     assert unknown.exit_code == 1
@@ -187,7 +215,7 @@ def test_explain_reads_a_capsule_with_no_server(
     manager.close()
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     plan = json_of("explain", "--capsule", str(file))
-    assert (plan["job_id"], plan["resume_from"]) == ("film-1", "mix")
+    assert (plan["job_id"], plan["resume_from_stage"]) == ("film-1", "mix")
     assert run("explain").exit_code == 2
 
 
@@ -209,7 +237,7 @@ def test_diff_names_what_became_of_a_job(manager: CheckpointManager) -> None:
 
 def test_lag_shows_every_partition_of_both_consumers(manager: CheckpointManager) -> None:
     manager.save("job-1", "fetch", {})
-    lags = json_of("lag")
+    lags = json_of("lag")["lags"]
     assert len(lags) == 16
     behind = [one for one in lags if one["entries"]]
     assert {one["consumer"] for one in behind} == {"projector", "snapshotter"}
@@ -420,12 +448,13 @@ def test_on_a_terminal_delete_asks(manager: CheckpointManager, settings: Setting
     def asked() -> Screen:
         assert manager.is_completed("job-1", "fetch")
         screen = Screen(("delete", "job-1"), environ(settings))
-        screen.shows("Delete the checkpoints of job-1? [y/N]")
+        screen.shows("Do this to 1 job? [y/N]")
+        assert "job-1: forgets fetch" in screen.text
         return screen
 
     for words in (("delete", "job-1"), ("delete", "job-1", "nope")):
         unasked = CliRunner().invoke(main, words, input="y\n")
-        assert (unasked.exit_code, unasked.stdout) == (1, "")
+        assert (unasked.exit_code, unasked.stdout) == (1, "job-1: forgets fetch\n")
         assert unasked.stderr.endswith("--yes does not ask\nNothing was done\n")
     refused, interrupted, accepted = asked(), asked(), asked()
     refused.press("n\r")
@@ -462,6 +491,11 @@ def test_the_help_has_every_command_in_a_section_and_the_exit_codes() -> None:
     assert set(main.list_commands(click.Context(main))) == set(main.commands)
     assert "130" in output
     assert "..." not in output
+
+
+def test_a_command_that_there_is_not_is_told_with_what_was_perhaps_meant() -> None:
+    assert "No such command 'job'. Is 'jobs' meant?" in run("job").stderr
+    assert run("frobnicate").stderr.endswith("Error: No such command 'frobnicate'.\n")
 
 
 def test_a_loglevel_that_there_is_not_is_refused() -> None:
@@ -513,7 +547,7 @@ def test_the_doctor_says_who_is_missing_and_then_that_all_is_well(
         result.output
     )
     with worker("projector", environ(settings)), worker("snapshotter", environ(settings)):
-        findings = json.loads(run("doctor", "--json").output)
+        findings = json_of("doctor")["findings"]
         wrong = [one for one in findings if not one["is_well"] and one["subject"] != "Redis"]
         assert wrong == []
         assert run("health", "projector").exit_code == 0
@@ -554,7 +588,7 @@ def test_the_doctor_counts_restarts_and_not_partitions(settings: Settings, tmp_p
 def restarts(settings: Settings) -> Any:
     """Return what the doctor says of the restarts of Redis."""
     said = CliRunner().invoke(main, ["doctor", "--json"], env=environ(settings)).stdout
-    return next(one for one in json.loads(said) if one["subject"] == "restarts")
+    return next(one for one in json.loads(said)["findings"] if one["subject"] == "restarts")
 
 
 @pytest.mark.usefixtures("settings")

@@ -34,6 +34,7 @@ PAGES = [name for name in NAMES if any(one.language in COMMANDS for one in snipp
 VOLATILE = (
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*( UTC|Z|\+00:00|\b)", "TIME"),
     (r"\b\d{13}-\d+", "ID"),
+    (r"\bbyte \d+\b", "byte NUMBER"),
     (r"\b[0-9a-f]{32,}\b", "DIGEST"),
     (r"~?\b\d+(\.\d)? m?s\b", "DURATION"),
     (r"\bin \d+[smhd]\b", "AHEAD"),

@@ -59,13 +59,13 @@ def test_what_is_well_is_said_to_be() -> None:
     assert run("verify", "job-1").output == "1 archived row, 1 job in Redis: no difference\n"
     result = run("verify", "--archive-only", "--json")
     assert json.loads(result.stdout) == {
-        "well": True,
+        "is_well": True,
         "differences": [],
         "rows": 8,
-        "jobs": 0,
+        "views": 0,
+        "without_redis": None,
+        "without_archive": None,
         "notes": [],
-        "without_redis": "",
-        "without_archive": "",
     }
     assert run("verify", "--archive-only").output == "8 archived rows: no difference; " + LEFT_OUT
 
@@ -78,9 +78,9 @@ def test_a_difference_is_a_line_and_exit_code_1(settings: Settings, event: Ident
     assert any(line.startswith("edited: partition") and "'job-1' v2" in line for line in lines)
     assert any(line.startswith("version: partition") for line in lines)
     found = json.loads(run("verify", "job-1", "--archive-only", "--json").stdout)
-    assert found["well"] is False
+    assert found["is_well"] is False
     assert {one["kind"] for one in found["differences"]} == {"edited", "version"}
-    assert {one["job"] for one in found["differences"]} == {"job-1"}
+    assert {one["job_id"] for one in found["differences"]} == {"job-1"}
 
 
 def test_a_digest_is_kept_and_the_archive_checked_by_it(
@@ -121,7 +121,7 @@ def test_without_an_archive_there_is_nothing_to_compare_with(
     assert result.exit_code == 1
     assert "There is no archive to compare with: No Postgres is configured" in result.stderr
     assert result.stdout == "1 job in Redis: no difference\n"
-    assert json.loads(run("verify", "--json").stdout)["well"] is False
+    assert json.loads(run("verify", "--json").stdout)["is_well"] is False
 
 
 @pytest.mark.usefixtures("event")

@@ -65,17 +65,17 @@ def test_a_job_as_it_was_at_a_time_after_an_event_and_in_an_earlier_life(log: Re
     entries = log.entries("job-1")
     first = str(entries[0].incarnation)
     assert replayed()["version"] == 1
-    assert replayed("--at", entries[2].id.time.isoformat())["status"] == "live"
+    assert replayed("--at", entries[2].id.time.isoformat())["status"] == "complete"
     assert replayed("--at", entries[3].id.time.isoformat())["status"] == "deleted"
     assert replayed("--at", "1h")["status"] == "did not exist yet"
     assert run("replay", "job-1", "--at", "1h").output.startswith("job-1: did not exist yet\n")
     earlier = replayed("--incarnation", first, "--version", "2")
     assert (earlier["incarnation"], earlier["version"]) == (first, 2)
     shown = run("replay", "job-1", "--incarnation", first, "--version", "3").output
-    assert shown.startswith(f"job-1: live, version 3 of incarnation {first}\n")
+    assert shown.startswith(f"job-1: complete, version 3 of incarnation {first}\n")
     assert "done    fetch  at" in shown
     assert '{"rows": 2}' in shown
-    assert "failed  clean  1 attempt, the last: ValueError: no" in shown
+    assert "failed  clean  1 time, the last with ValueError: no" in shown
 
 
 @pytest.mark.parametrize(
@@ -219,14 +219,14 @@ def test_a_capsule_is_replayed_without_a_server(
     monkeypatch.setenv("POSTGRES_URL", "postgresql://127.0.0.1:1/none")
     first = str(log.entries("job-1")[0].incarnation)
     shown = run("replay", "--capsule", str(capsule), "--incarnation", first, "--version", "1")
-    assert shown.output.startswith(f"job-1: live, version 1 of incarnation {first}\n")
+    assert shown.output.startswith(f"job-1: running, version 1 of incarnation {first}\n")
     assert run("replay", "job-2", "--capsule", str(capsule)).exit_code == 2
 
 
 def test_views_are_rebuilt_and_what_was_wrong_is_named(log: RealLog) -> None:
     log.project()
     log.store()
-    log.client.hset(log.keys("job-1").view, "state", "nonsense")
+    log.client.lset(log.keys("job-1").view, 1, "nonsense")
     result = run("rebuild")
     assert result.exit_code == 0
     assert result.output == (

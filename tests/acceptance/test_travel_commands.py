@@ -82,6 +82,10 @@ def test_what_cannot_be_rewound_is_one_line_and_exit_code_1(films: CheckpointMan
         (("rewind", "film-1", "mix", "--status", "failed"), "go with --all"),
         (("rewind", "--all", "mix", "--idle", "soon"), "'soon' is not a number with a unit"),
         (("rewind", "--all", "mix", "--status", "sad"), "'sad' is not one of"),
+        (("rewind", "film-1", "mix", "--name", "film"), "go with --all"),
+        (("delete",), "Expected JOB..., or --all"),
+        (("delete", "--all", "film-1"), "Expected JOB..., or --all"),
+        (("delete", "film-1", "--status", "failed"), "go with --all"),
         (("fork", "film-1"), "Expected JOB NEW, or --all --suffix TEXT"),
         (("fork", "--all"), "--all and --suffix go together"),
         (("fork", "film-1", "x", "--suffix", "-x"), "--all and --suffix go together"),
@@ -134,6 +138,51 @@ def test_a_dry_run_in_bulk_changes_nothing(films: CheckpointManager) -> None:
     assert result.stderr == "A dry run: 3 jobs would be changed\n"
     assert films.is_completed("film-2", "mix")
     assert run("rewind", "--all", "mix", "--idle", "1h", "--dry-run").stdout == ""
+
+
+def test_deleting_in_bulk_shows_asks_and_acts(films: CheckpointManager, settings: Settings) -> None:
+    words = ("delete", "--all", "--name", "FILM-", "--status", "complete")
+    dry = run(*words, "--dry-run")
+    plans = {f"film-{number}: forgets cut, mix, export" for number in (1, 2)}
+    assert (dry.exit_code, set(dry.stdout.splitlines())) == (0, plans)
+    assert dry.stderr == "A dry run: 2 jobs would be changed\n"
+    unasked = run(*words, given="y\n")
+    assert (unasked.exit_code, set(unasked.stdout.splitlines())) == (1, plans)
+    assert unasked.stderr.endswith("--yes does not ask\nNothing was done\n")
+    for answer, code in (("n", 1), ("y", 0)):
+        assert films.is_completed("film-1", "cut")
+        screen = Screen(words, environ(settings))
+        screen.shows("Do this to 2 jobs? [y/N]")
+        screen.press(f"{answer}\r")
+        assert screen.ends() == code
+    assert not films.is_completed("film-1", "cut")
+    assert not films.is_completed("film-2", "cut")
+    assert films.is_completed("film-3", "cut")
+    assert run("delete", "--all", "--yes").stdout == "film-3: forgets cut, mix (failed)\n"
+    assert run("delete", "--all", "--yes").output == "no such jobs\n"
+
+
+def test_a_job_that_is_held_is_not_deleted(films: CheckpointManager) -> None:
+    with films.claim("film-1", owner="worker-7"):
+        dry = run("delete", "film-1", "--dry-run")
+        assert dry.stdout == "film-1: claimed by worker-7: it would be refused\n"
+        result = run("delete", "--all", "--yes")
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr.startswith("Error: Job 'film-1' is claimed by 'worker-7'")
+    assert films.is_completed("film-1", "cut")
+
+
+def test_a_job_that_goes_on_while_somebody_is_asked_is_not_deleted_in_bulk(
+    films: CheckpointManager, settings: Settings
+) -> None:
+    screen = Screen(("delete", "--all", "--status", "failed"), environ(settings))
+    screen.shows("Do this to 1 job? [y/N]")
+    films.save("film-3", "mix", "mix")
+    screen.press("y\r")
+    assert screen.ends() == 1
+    assert "Error: Job 'film-3' is at version 3" in screen.text.replace("\n", " ")
+    assert films.is_completed("film-3", "mix")
 
 
 def test_a_job_that_refuses_does_not_stop_the_others(films: CheckpointManager) -> None:

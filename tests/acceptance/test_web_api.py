@@ -13,12 +13,14 @@ import pytest
 import redis
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from click.testing import CliRunner
 from paced import PacedManager
 from pages import Api, page
 from processes import environ, eventually, running
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, Settings
+from checkpoint.cli import main
 from checkpoint.embedded import Valkey
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.query.pipeline import as_pipeline
@@ -64,6 +66,7 @@ def test_jobs_are_listed_filtered_and_paged(api: Api) -> None:
     assert everything["pipelines"] == {as_pipeline(STAGES).name: STAGES}
     assert names(api.found("jobs", stage="clean")) == ["job-1"]
     assert names(api.found("jobs", status="failed")) == []
+    assert names(api.found("jobs", name="B-1")) == ["job-1"]
     first = api.found("jobs", limit=1)
     second = api.found("jobs", limit=1, before=first["next"])
     assert names(first) + names(second) == ["job-2", "job-1"]
@@ -75,6 +78,7 @@ def test_jobs_are_listed_filtered_and_paged(api: Api) -> None:
     [
         ("jobs", {"status": "lost"}, 400, "running, failed, complete, deleted, expired"),
         ("jobs", {"limit": "many"}, 400, "limit='many'"),
+        ("jobs", {"name": "a\nb"}, 400, "printable"),
         ("jobs", {"before": "yesterday"}, 400, "'yesterday'"),
         ("job", {"id": "nobody"}, 404, "There is no job 'nobody' on record"),
         ("job", {"id": "job-1", "life": "1-0"}, 404, "no such life of job 'job-1'"),
@@ -110,7 +114,9 @@ def test_a_job_has_stages_a_timeline_and_a_state_at_every_version(api: Api) -> N
     assert attempts[0]["end_ms"] - attempts[0]["begin_ms"] == 500
     state = api.found("job/state", id="job-1", version=2)
     assert [one["stage"] for one in state["stages"]] == ["fetch"]
-    assert state["failures"] == [{"stage": "clean", "failures": 1, "error": "ValueError: no"}]
+    assert state["failures"] == [
+        {"stage": "clean", "failures": 1, "error": "ValueError", "message": "no"}
+    ]
 
 
 def test_data_comes_as_it_was_written_whatever_a_browser_makes_of_numbers(api: Api) -> None:
@@ -126,8 +132,12 @@ def test_earlier_lives_of_a_job_are_shown_too(api: Api, manager: CheckpointManag
     manager.save("job-1", "fetch", {"rows": 7})
     job = api.found("job", id="job-1")
     assert (job["status"], job["version"], len(job["lives"])) == ("running", 1, 2)
-    first = api.found("job", id="job-1", life=job["lives"][0]["life"])
+    first = api.found("job", id="job-1", life=job["lives"][0]["incarnation"])
     assert (first["status"], first["version"]) == ("deleted", 4)
+    assert [(one["stage"], one["status"]) for one in first["stages"]] == [
+        ("fetch", "deleted"),
+        ("clean", "deleted"),
+    ]
 
 
 def test_a_fork_says_what_it_was_copied_from(api: Api, manager: CheckpointManager) -> None:
@@ -332,5 +342,6 @@ def test_a_signal_ends_it_at_once_also_while_somebody_looks(
 
 def test_a_port_that_is_taken_is_named(api: Api, settings: Settings) -> None:
     port = api.host.partition(":")[2]
-    with running("-m", "checkpoint", "web", "--port", port, **environ(settings)) as second:
-        assert second.wait(timeout=30) == 1
+    second = CliRunner().invoke(main, ["web", "--port", port], env=environ(settings))
+    assert second.exit_code == 1
+    assert f"127.0.0.1, port {port}: Address already in use. Name another" in second.stderr

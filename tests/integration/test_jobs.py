@@ -1,6 +1,6 @@
 """Listing jobs: all there are, newest first, each once, whatever is trimmed, expired or away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -9,11 +9,16 @@ from paced import PacedManager
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, Pipeline
+from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import utc
 from checkpoint.events.errors import ArchiveUnavailable, InvalidName, LogNotReady, LogUnavailable
 from checkpoint.events.freshness import Place
+from checkpoint.events.steps import Steps
+from checkpoint.query.listing import sources, walk
 from checkpoint.query.listing.jobs import ALL, JobFilter, JobPage, JobSummary, list_jobs
 from checkpoint.query.listing.place import find_place
+from checkpoint.query.listing.sources import LogAndArchive
+from checkpoint.query.listing.summary import Known
 from checkpoint.servers import Servers
 
 FILM = Pipeline("film", ("cut", "mix", "export"))
@@ -97,17 +102,19 @@ def test_a_summary_says_how_a_job_stands(log: RealLog, manager: CheckpointManage
         job_id="j",
         status="failed",
         pipeline="film",
+        incarnation=str(first.id),
+        version=3,
         completed_stages=["cut"],
         remaining_stages=["mix", "export"],
         stage="mix",
+        failures=2,
+        error="OSError",
+        message="disk full",
+        owner=None,
+        forked_from=None,
         started_at=first.id.time,
         last_event_at=last.time,
         expires_at=utc(last.ms + 86_400_000),
-        version=3,
-        attempts=2,
-        error="OSError: disk full",
-        owner="",
-        source="",
     )
 
 
@@ -129,7 +136,8 @@ def test_every_status_is_told(log: RealLog, manager: CheckpointManager) -> None:
         "deleted": "deleted",
         "expired": "expired",
     }
-    assert job(log, "deleted")["expires_at"] is None
+    deleted = job(log, "deleted")
+    assert (deleted["expires_at"], deleted["remaining_stages"]) == (None, [])
 
 
 def test_an_open_pipeline_is_never_complete(log: RealLog) -> None:
@@ -142,7 +150,7 @@ def test_a_claim_that_ran_out_holds_nothing(log: RealLog, manager: CheckpointMan
     with manager.claim("j", "worker-7") as held:
         held.save("cut", {})
         log.client.hset(log.keys("j").head, "lease", 1)
-        assert job(log, "j")["owner"] == ""
+        assert job(log, "j")["owner"] is None
         log.client.hset(log.keys("j").head, "lease", 2**52)
 
 
@@ -159,6 +167,20 @@ def test_jobs_are_filtered(log: RealLog, manager: CheckpointManager) -> None:
     assert names(page(log, JobFilter(stage="cut"))) == ["d", "c", "a"]
     assert names(page(log, JobFilter(idle=3600))) == []
     assert names(page(log, JobFilter(within=3600))) == ["d", "c", "b", "a"]
+
+
+def test_jobs_are_found_by_a_part_of_their_names(log: RealLog, manager: CheckpointManager) -> None:
+    for name in ("film-1", "Film-2", "song-1", "ÉTUDE", "100%_film"):
+        manager.save(name, "cut", {})
+    assert names(page(log, JobFilter(name="film"))) == ["100%_film", "Film-2", "film-1"]
+    assert names(page(log, JobFilter(name="M-1"))) == ["film-1"]
+    assert names(page(log, JobFilter(name="%_"))) == ["100%_film"]
+    assert names(page(log, JobFilter(name="Étude"))) == ["ÉTUDE"]
+    assert names(page(log, JobFilter(name="étude"))) == []
+    assert pages(log, 2, JobFilter(name="film")) == [["100%_film", "Film-2"], ["film-1"]]
+    for wrong in ("", "a\nb", "\udcff"):
+        with pytest.raises(InvalidName, match="printable text and not empty"):
+            page(log, JobFilter(name=wrong))
 
 
 def test_jobs_are_filtered_by_age(log: RealLog, manager: CheckpointManager) -> None:
@@ -225,6 +247,74 @@ def test_jobs_that_were_trimmed_from_the_log_are_listed_from_the_archive(
     assert names(page(archived_log)) == ["b", "d", "c", "a"]
     assert [len(one) for one in pages(archived_log, 1)] == [1, 1, 1, 1]
     assert job(archived_log, "a")["completed_stages"] == ["cut"]
+
+
+@pytest.mark.parametrize("looked_at", [1, 2, 1000])
+def test_jobs_are_found_by_name_in_the_archive_however_many_others_lie_between(
+    archived_log: RealLog,
+    archived: CheckpointManager,
+    monkeypatch: pytest.MonkeyPatch,
+    looked_at: int,
+) -> None:
+    monkeypatch.setattr(walk, "SEARCHED_ENTRIES", looked_at)
+    order = ["film-1", "a", "b", "Film-2", "c", "étude", "100%_film", "d"]
+    for name in order:
+        archived.save(name, "cut", {})
+        archived.save(name, "mix", {})
+    archived_log.store()
+    trim(archived_log)
+    assert names(page(archived_log, JobFilter(name="film"))) == ["100%_film", "Film-2", "film-1"]
+    assert names(page(archived_log, JobFilter(name="%_"))) == ["100%_film"]
+    assert names(page(archived_log, JobFilter(name="É"))) == []
+    assert names(page(archived_log, JobFilter(name="é"))) == ["étude"]
+    found = pages(archived_log, 1, JobFilter(name="film"))
+    assert found == [["100%_film"], ["Film-2"], ["film-1"]]
+
+
+def test_of_jobs_that_are_not_meant_by_name_no_state_is_looked_up(
+    log: RealLog, manager: CheckpointManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.save_many([(f"song-{n}", "cut", {}) for n in range(200)])
+    manager.save("film-1", "cut", {})
+    asked: list[str] = []
+    look_up = LogAndArchive.look_up
+
+    def noted(self: LogAndArchive, jobs: Sequence[str]) -> Steps[dict[str, Known]]:
+        asked.extend(jobs)
+        return look_up(self, jobs)
+
+    monkeypatch.setattr(LogAndArchive, "look_up", noted)
+    assert names(page(log, JobFilter(name="film"))) == ["film-1"]
+    assert asked == ["film-1"]
+
+
+def test_where_live_jobs_are_wanted_the_archive_is_not_asked_about_each_that_is_over(
+    archived_log: RealLog, archived: CheckpointManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PacedManager(replace(archived_log.settings, ttl=0.001), pipeline=FILM) as hasty:
+        hasty.save("over", "cut", {})
+    archived.save("deleted", "cut", {})
+    archived.delete_job_checkpoints("deleted")
+    archived.save("live", "cut", {})
+    fail(archived, "failed")
+    archived_log.store()
+    trim(archived_log)
+    asked: list[str] = []
+
+    def noted(jobs: Sequence[str]) -> Steps[dict[str, list[Entry]]]:
+        asked.extend(jobs)
+        return outlines(jobs)
+
+    outlines = sources._outlines  # noqa: SLF001 - where the archive is asked
+    monkeypatch.setattr(sources, "_outlines", noted)
+    live = JobFilter(frozenset({"running", "failed"}))
+    assert names(page(archived_log, live)) == ["failed", "live"]
+    assert asked == []
+    assert names(page(archived_log)) == ["failed", "live", "deleted", "over"]
+    assert "over" in asked
+    away = Servers(replace(archived_log.settings, redis_url=NOWHERE))
+    assert names(away.run(list_jobs(place(archived_log), live))) == ["failed", "live"]
+    away.close()
 
 
 def test_an_expired_job_is_known_to_the_archive_and_the_log_after_it(
@@ -299,6 +389,10 @@ def test_a_thousand_jobs_are_listed_each_once(
     assert {int(name[1:]) % 3 for name in listed[:334]} == {0}
     failed = JobFilter(frozenset({"failed"}))
     assert names(page(archived_log, failed)) == []
+    told: list[int] = []
+    archived_log.run(list_jobs(place(archived_log), failed, tell=lambda jobs, _: told.append(jobs)))
+    assert told == sorted(told)
+    assert told[-1] == 1000
 
 
 # Where the log is

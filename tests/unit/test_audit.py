@@ -40,10 +40,10 @@ def test_after_each_event_the_states_are_the_fold_of_all_before(acts: list[Act],
 def test_a_row_says_of_its_job_what_a_list_of_jobs_says(acts: list[Act]) -> None:
     log = log_of(acts)
     for number, row in enumerate(rows(log)):
-        before = [one for one in log.entries[: number + 1] if one.event.job == row.job]
+        before = [one for one in log.entries[: number + 1] if one.event.job == row.job_id]
         state = fold_all(NOTHING, before)
         known = Known(state, status_of(state, state.id.ms), state.owner)
-        summary = summarize(row.job, known, PIPELINES)
+        summary = summarize(row.job_id, known, PIPELINES)
         assert row.status == summary["status"]
         assert row.completed == len(summary["completed_stages"])
         assert row.pipeline == summary["pipeline"]

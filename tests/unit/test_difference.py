@@ -86,11 +86,11 @@ def test_two_states_of_a_job_are_compared_stage_by_stage() -> None:
         added=["export"],
         removed=[],
         changed={"cut": [{"path": "$.n", "kind": "changed", "before": 1, "after": 2}], "mix": []},
-        failures={"export": (0, 1)},
-        owner=("", "w"),
+        failed={"export": (0, 1)},
+        owners=(None, "w"),
     )
     back = difference(state(log, 7), state(log, 2))
-    assert (back["added"], back["removed"], back["owner"]) == ([], ["export"], ("w", ""))
+    assert (back["added"], back["removed"], back["owners"]) == ([], ["export"], ("w", None))
 
 
 def test_a_deletion_takes_everything() -> None:
@@ -100,7 +100,7 @@ def test_a_deletion_takes_everything() -> None:
     log.append(JobReleased(job="j", token="1-0"))
     log.append(JobDeleted(job="j"))
     lost = difference(state(log, 2), state(log, 4))
-    assert (lost["removed"], lost["owner"]) == (["cut"], ("w", ""))
+    assert (lost["removed"], lost["owners"]) == (["cut"], ("w", None))
 
 
 def test_a_state_does_not_differ_from_itself() -> None:

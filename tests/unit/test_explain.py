@@ -5,6 +5,7 @@ from msgspec import Raw
 
 from checkpoint.events.event import (
     JobClaimed,
+    JobDeleted,
     JobForked,
     JobRewound,
     StageCompleted,
@@ -53,11 +54,11 @@ def test_completed_stages_are_skipped_by_their_entry_and_the_rest_is_run() -> No
         ("export", "run"),
     ]
     first = found["steps"][0]
-    assert (first["id"], first["version"], first["at"]) == (str(cut.id), 1, cut.id.time)
+    assert (first["id"], first["version"], first["time"]) == (str(cut.id), 1, cut.id.time)
     assert found["steps"][1]["id"] == str(mix.id)
     assert found["steps"][2]["why"] == "not completed"
-    assert found["resume_from"] == "export"
-    assert (found["time_saved"], found["is_measured"]) == (2.5, True)
+    assert found["resume_from_stage"] == "export"
+    assert (found["saved_ms"], found["is_measured"]) == (2500, True)
 
 
 def test_a_duration_that_nobody_measured_is_the_time_since_the_event_before() -> None:
@@ -66,16 +67,16 @@ def test_a_duration_that_nobody_measured_is_the_time_since_the_event_before() ->
     log.append(completed("cut"), pass_ms=3000)
     log.append(completed("mix", took_ms=1000), pass_ms=9000)
     found = stages(log)
-    assert (found["cut"]["took"], found["cut"]["is_measured"]) == (3.0, False)
-    assert (found["mix"]["took"], found["mix"]["is_measured"]) == (1.0, True)
-    assert (plan(log)["time_saved"], plan(log)["is_measured"]) == (4.0, False)
+    assert (found["cut"]["took_ms"], found["cut"]["is_measured"]) == (3000, False)
+    assert (found["mix"]["took_ms"], found["mix"]["is_measured"]) == (1000, True)
+    assert (plan(log)["saved_ms"], plan(log)["is_measured"]) == (4000, False)
 
 
 def test_nothing_tells_how_long_a_jobs_first_stage_took_unless_it_says_so() -> None:
     log = MemoryLog()
     log.append(completed("cut"))
-    assert stages(log)["cut"]["took"] is None
-    assert plan(log)["time_saved"] == 0.0
+    assert stages(log)["cut"]["took_ms"] is None
+    assert plan(log)["saved_ms"] == 0
 
 
 def test_what_a_fork_copied_took_no_time_of_its_own() -> None:
@@ -83,8 +84,8 @@ def test_what_a_fork_copied_took_no_time_of_its_own() -> None:
     log.append(JobForked(job="j", source="i", incarnation="1-0", version=7))
     log.append(completed("cut"))
     log.append(completed("mix", took_ms=1500))
-    assert stages(log)["cut"]["took"] is None
-    assert stages(log)["mix"]["took"] == 1.5
+    assert stages(log)["cut"]["took_ms"] is None
+    assert stages(log)["mix"]["took_ms"] == 1500
 
 
 def test_a_failed_stage_is_run_again_and_the_plan_says_why() -> None:
@@ -95,7 +96,7 @@ def test_a_failed_stage_is_run_again_and_the_plan_says_why() -> None:
     log.append(failed("mix"))
     assert plan(log)["steps"][1]["why"] == "failed 2 times, the last time with OSError: no"
     assert stages(log)["mix"]["status"] == "failed"
-    assert stages(log)["mix"]["attempts"] == 2
+    assert stages(log)["mix"]["failures"] == 2
 
 
 def test_a_stage_that_was_completed_in_the_end_is_skipped() -> None:
@@ -103,16 +104,16 @@ def test_a_stage_that_was_completed_in_the_end_is_skipped() -> None:
     log.append(failed("cut", took_ms=9000))
     log.append(completed("cut", took_ms=1000))
     record = stages(log)["cut"]
-    assert (record["status"], record["attempts"], record["took"]) == ("done", 2, 1.0)
-    assert record["error"] == "OSError: no"
-    assert (plan(log)["steps"][0]["action"], plan(log)["time_saved"]) == ("skip", 1.0)
+    assert (record["status"], record["failures"], record["took_ms"]) == ("done", 1, 1000)
+    assert (record["error"], record["message"]) == ("OSError", "no")
+    assert (plan(log)["steps"][0]["action"], plan(log)["saved_ms"]) == ("skip", 1000)
 
 
 def test_a_failure_of_a_stage_that_is_done_takes_nothing_from_its_checkpoint() -> None:
     log = MemoryLog()
     log.append(completed("cut", took_ms=1000))
     log.append(failed("cut", took_ms=5000))
-    assert plan(log)["steps"][0]["took"] == 1.0
+    assert plan(log)["steps"][0]["took_ms"] == 1000
 
 
 def test_a_rewound_stage_is_run_and_the_plan_says_by_which_version() -> None:
@@ -125,7 +126,7 @@ def test_a_rewound_stage_is_run_and_the_plan_says_by_which_version() -> None:
         "rewound at version 4",
         "rewound at version 4",
     ]
-    assert plan(log)["resume_from"] == "mix"
+    assert plan(log)["resume_from_stage"] == "mix"
     assert stages(log)["mix"]["status"] == "pending"
 
 
@@ -133,7 +134,7 @@ def test_a_complete_job_has_nothing_left_to_run() -> None:
     log = MemoryLog()
     for stage in FILM.stages:
         log.append(completed(stage))
-    assert plan(log)["resume_from"] is None
+    assert plan(log)["resume_from_stage"] is None
 
 
 def test_a_job_that_is_gone_runs_from_the_start() -> None:
@@ -142,9 +143,30 @@ def test_a_job_that_is_gone_runs_from_the_start() -> None:
     found = plan(log, status=Status.EXPIRED)
     assert {step["action"] for step in found["steps"]} == {"run"}
     assert found["steps"][0]["why"] == "the job has expired"
-    assert (found["resume_from"], found["time_saved"]) == ("cut", 0.0)
+    assert (found["resume_from_stage"], found["saved_ms"]) == ("cut", 0)
     why = plan(log, status=Status.DELETED)["steps"][0]["why"]
     assert why == "the job was deleted at version 1"
+
+
+def test_of_a_job_that_is_over_there_is_what_it_had_and_nothing_to_come() -> None:
+    log = MemoryLog()
+    log.append(completed("cut", took_ms=1000))
+    log.append(failed("mix"))
+    expired = stage_records(known(log, Status.EXPIRED), log.of("j"), FILM)
+    log.append(JobDeleted(job="j"))
+    deleted = stage_records(known(log, Status.DELETED), log.of("j"), FILM)
+    for found, status in ((expired, "expired"), (deleted, "deleted")):
+        assert [(one["stage"], one["status"], one["is_completed"]) for one in found] == [
+            ("cut", status, True),
+            ("mix", status, False),
+        ]
+    assert (deleted[0]["took_ms"], deleted[1]["message"]) == (1000, "no")
+    plans = plan(log, status=Status.DELETED)["steps"]
+    assert [(step["stage"], step["action"]) for step in plans] == [
+        ("cut", "run"),
+        ("mix", "run"),
+        ("export", "run"),
+    ]
 
 
 def test_without_declared_stages_the_plan_has_those_that_the_job_has_been_at() -> None:
@@ -179,5 +201,5 @@ def test_a_summary_tells_the_latest_stage_event() -> None:
     assert summarize("j", known(log), pipelines)["status"] == "failed"
     log.append(completed("cut"))
     summary = summarize("j", known(log), pipelines)
-    assert (summary["status"], summary["stage"], summary["error"]) == ("running", "cut", "")
-    assert summary["attempts"] == 1
+    assert (summary["status"], summary["stage"], summary["error"]) == ("running", "cut", None)
+    assert summary["failures"] == 1

@@ -1,6 +1,6 @@
 """What a job was: at any time, after any event, in any of its lives."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from histories import JOBS, TTL_MS, Act, MemoryLog, event_of, histories
@@ -12,6 +12,9 @@ from checkpoint.events.errors import NotOnRecord
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.history.past import NOW, Moment, job_past, state_at
 from checkpoint.query.lookup import Status
+from checkpoint.query.pipeline import Pipeline
+
+PIPELINES = {"film": Pipeline("film", ("cut", "mix", "export"))}
 
 
 class Lapse(NamedTuple):
@@ -133,10 +136,36 @@ def test_what_people_read_has_data_failures_and_owner() -> None:
     log = a_job_of_two_lives()
     log.append(event_of(Act("claim", "j")))
     entries = log.of("j")
-    told = job_past("j", state_at(entries, Moment(at_ms=entries[1].id.ms), 0))
-    assert [(one["stage"], one["data"]) for one in told["checkpoints"]] == [("cut", {"n": 1})]
-    assert [(one["stage"], one["attempts"]) for one in told["failures"]] == [("mix", 1)]
-    assert told["status"] == "live"
-    assert job_past("j", state_at(entries, NOW, log.now_ms))["owner"] == "worker-1"
-    gone = job_past("j", state_at(entries, Moment(at_ms=entries[2].id.ms), 0))
-    assert (gone["status"], gone["checkpoints"], gone["expires_at"]) == ("deleted", [], None)
+
+    def told(moment: Moment) -> dict[str, Any]:
+        return job_past("j", state_at(entries, moment, log.now_ms), PIPELINES)
+
+    found = told(Moment(at_ms=entries[1].id.ms))
+    assert [(one["stage"], one["status"], one["data"]) for one in found["stages"]] == [
+        ("cut", "done", {"n": 1}),
+        ("mix", "failed", None),
+        ("export", "pending", None),
+    ]
+    assert (found["status"], found["stages"][1]["failures"]) == ("failed", 1)
+    assert told(NOW)["owner"] == "worker-1"
+
+
+def test_what_a_job_had_that_is_over_is_told_without_its_data() -> None:
+    log = a_job_of_two_lives()
+    entries = log.of("j")
+    deleted = job_past("j", state_at(entries, Moment(at_ms=entries[2].id.ms), 0), PIPELINES)
+    expired = job_past("j", state_at(entries, NOW, log.now_ms + TTL_MS), PIPELINES)
+    assert [(one["stage"], one["status"], one["data"]) for one in deleted["stages"]] == [
+        ("cut", "deleted", None),
+        ("mix", "deleted", None),
+    ]
+    assert [one["is_completed"] for one in deleted["stages"]] == [True, False]
+    assert (deleted["status"], deleted["expires_at"]) == ("deleted", None)
+    assert [(one["stage"], one["status"]) for one in expired["stages"]] == [("export", "expired")]
+
+
+def test_before_its_first_event_a_job_did_not_exist_yet() -> None:
+    entries = a_job_of_two_lives().of("j")
+    early = job_past("j", state_at(entries, Moment(at_ms=5), 0), PIPELINES)
+    assert (early["status"], early["version"], early["stages"]) == ("did not exist yet", 0, [])
+    assert (early["incarnation"], early["started_at"], early["expires_at"]) == (None, None, None)

@@ -21,7 +21,7 @@ export async function confirmed(question, yes) {
 export class Actions {
   #job;
   #done;
-  #owner = "";
+  #owner = null;
   #stage = el("select", { id: "rewind-to" });
   #said = el("span", { role: "status", class: "small" });
   element = el("div", { class: "actions", role: "group", "aria-label": "Change this job" },
@@ -49,7 +49,7 @@ export class Actions {
 
   #rewind() {
     const stage = this.#stage.value;
-    const held = this.#owner && ` ${this.#owner} holds the job: while it does, it is refused.`;
+    const held = this.#owner ? ` ${this.#owner} holds the job: while it does, it is refused.` : "";
     return this.#change(`Rewind ${this.#job} to ${stage}? That stage and all after it are to be `
       + `done again.${held}`, "Rewind", "job/rewind", { id: this.#job, stage }, `Rewound to ${stage}.`);
   }

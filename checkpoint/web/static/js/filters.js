@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 
 const STATUSES = ["running", "failed", "complete", "deleted", "expired"];
+const CALM_MS = 300; // after the last key, before what was typed is looked for
 
 function field(name, label, control) {
   control.id = `filter-${name}`;
@@ -18,27 +19,46 @@ function options(names, chosen) {
 }
 
 export class Filters {
-  #status;
-  #pipeline;
+  #name = el("input", { type: "search", autocomplete: "off", spellcheck: "false",
+    "aria-keyshortcuts": "/", placeholder: "any", oninput: () => this.#typed() });
+  #status = el("select", {}, options(STATUSES));
+  #pipeline = el("select", {}, options([]));
+  #stage = el("input", { list: "stages", autocomplete: "off", placeholder: "any" });
   #stages = el("datalist", { id: "stages" });
-  element;
+  #timer = 0;
+  element = el(
+    "form",
+    { class: "filters", role: "search", "aria-label": "Filter jobs",
+      onsubmit: (event) => {
+        event.preventDefault();
+        this.#apply();
+      },
+      onchange: () => this.#apply() },
+    field("name", "Name", this.#name),
+    field("status", "Status", this.#status),
+    field("pipeline", "Pipeline", this.#pipeline),
+    field("stage", "Latest stage", this.#stage),
+    this.#stages,
+  );
 
   /** `query` is what the address says now. */
   constructor(query) {
-    this.#status = el("select", {}, options(STATUSES, query.get("status")));
-    this.#pipeline = el("select", {}, options(kept(query.get("pipeline")), query.get("pipeline")));
-    const stage = el("input", { list: "stages", value: query.get("stage"), autocomplete: "off",
-      placeholder: "any" });
-    this.element = el(
-      "form",
-      { class: "filters", role: "search", "aria-label": "Filter jobs",
-        onsubmit: (event) => event.preventDefault(),
-        onchange: () => this.#apply(new FormData(this.element)) },
-      field("status", "Status", this.#status),
-      field("pipeline", "Pipeline", this.#pipeline),
-      field("stage", "Latest stage", stage),
-      this.#stages,
-    );
+    this.show(query);
+  }
+
+  /** Show what the address says now; what is being typed stays. */
+  show(query) {
+    clearTimeout(this.#timer);
+    const pipeline = query.get("pipeline") ?? "";
+    if (![...this.#pipeline.options].some((one) => one.value === pipeline)) {
+      this.#pipeline.append(...options([pipeline]).slice(1));
+    }
+    this.#status.value = query.get("status") ?? "";
+    this.#pipeline.value = pipeline;
+    for (const [control, name] of [[this.#name, "name"], [this.#stage, "stage"]]) {
+      const wanted = query.get(name) ?? "";
+      if (control.value.trim() !== wanted) control.value = wanted;
+    }
   }
 
   /** Offer the pipelines on record, and their stages. */
@@ -54,10 +74,29 @@ export class Filters {
     }
   }
 
-  #apply(form) {
-    const wanted = [...form].filter(([, value]) => value);
-    const query = new URLSearchParams(wanted).toString();
-    location.hash = query ? `#/jobs?${query}` : "#/jobs";
+  /** Let somebody type a name at once. */
+  focus() {
+    this.#name.select();
+    this.#name.focus();
+  }
+
+  /** Apply nothing any more. */
+  close() {
+    clearTimeout(this.#timer);
+  }
+
+  #typed() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#apply((address) => location.replace(address)), CALM_MS);
+  }
+
+  /** Have the address say what is wanted; what is typed key by key is no step to go back to. */
+  #apply(go = (address) => location.assign(address)) {
+    clearTimeout(this.#timer);
+    const wanted = [...new FormData(this.element)].map(([name, value]) => [name, value.trim()]);
+    const query = new URLSearchParams(wanted.filter(([, value]) => value)).toString();
+    const address = query ? `#/jobs?${query}` : "#/jobs";
+    if ((location.hash || "#/jobs") !== address) go(address);
   }
 }
 

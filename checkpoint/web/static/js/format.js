@@ -41,6 +41,11 @@ export function bytes(count) {
   return kilo < 1000 ? `${kilo.toPrecision(3)} kB` : `${(kilo / 1000).toPrecision(3)} MB`;
 }
 
+/** Write what a failure was: its class and message, or nothing where there was none. */
+export function failureOf(error, message) {
+  return error ? `${error}: ${message}` : "";
+}
+
 /** Write a count and what is counted: `1 job`, `2 jobs`. */
 export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Actions } from "./actions.js";
 import { say } from "./banner.js";
 import { el, row, table, title } from "./dom.js";
-import { bytes, counted, duration } from "./format.js";
+import { bytes, counted, duration, failureOf } from "./format.js";
 import { jobAddress } from "./job_row.js";
 import { Reading } from "./reading.js";
 import { status } from "./status.js";
@@ -58,6 +58,10 @@ export class JobPage {
     if (jobs === null || jobs.includes(this.#job)) this.#reading.again();
   }
 
+  rest() {
+    this.#reading.rest();
+  }
+
   close() {
     this.#reading.close();
     this.#versions.close();
@@ -80,14 +84,14 @@ export class JobPage {
 }
 
 function facts(job) {
-  const isOver = job.status === "deleted" || !job.is_last_life;
+  const isDeleted = job.status === "deleted";
   return [
     ["Status", status(job.status)],
     ["Pipeline", job.pipeline || "not named"],
     ["Version", String(job.version)],
     ["Started", since(job.started_at)],
-    ["Last event", since(job.last_event_at)],
-    isOver ? null : [job.status === "expired" ? "Expired" : "Expires", since(job.expires_at)],
+    [isDeleted ? "Deleted" : "Last event", since(job.last_event_at)],
+    isDeleted ? null : [job.status === "expired" ? "Expired" : "Expires", since(job.expires_at)],
     job.owner ? ["Held by", job.owner] : null,
     job.forked_from ? ["Forked from", source(job)] : null,
   ].filter(Boolean).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
@@ -110,8 +114,8 @@ function notes(job) {
   }
   if (job.lives.length > 1) {
     const links = job.lives.map((one) => el("li", {},
-      el("a", { href: `${jobAddress(job.job_id)}?life=${one.life}`,
-        "aria-current": one.life === job.life ? "true" : null }, when(one.started_at))));
+      el("a", { href: `${jobAddress(job.job_id)}?life=${one.incarnation}`,
+        "aria-current": one.incarnation === job.incarnation ? "true" : null }, when(one.started_at))));
     found.push(el("nav", { class: "lives", "aria-label": "Lives of this job" },
       el("span", { class: "muted" }, "Lives of this job, by their beginning:"),
       el("ol", {}, links)));
@@ -135,22 +139,23 @@ function stagesTable(stages) {
   return table("Stages in their order", heads, stages.map((one) => row([
     el("span", { class: "name" }, one.stage),
     status(one.status),
-    one.completed_at ? since(one.completed_at) : "",
-    one.took_ms ? duration(one.took_ms) : "",
+    one.is_completed ? since(one.time) : "",
+    one.took_ms ? `${one.is_measured ? "" : "~"}${duration(one.took_ms)}` : "",
     one.bytes ? bytes(one.bytes) : "",
     one.failures ? failures(one) : "",
   ])), { class: "stages" });
 }
 
-function failures({ status: word, failures: count, error }) {
+function failures({ status: word, failures: count, error, message }) {
   const kind = word === "failed" ? "error-line" : "past error-line";
   const words = word === "failed" ? counted(count, "failure") : `failed ${counted(count, "time")} before`;
-  return el("div", {}, words, el("p", { class: kind, title: error }, error));
+  const failure = failureOf(error, message);
+  return el("div", {}, words, el("p", { class: kind, title: failure }, failure));
 }
 
 function eventsTable(job) {
   const rows = [...job.events].reverse().map((one) =>
-    row([String(one.version), when(one.at), el("span", { class: "name" }, one.what), el("code", {}, one.id)]));
+    row([String(one.version), when(one.time), el("span", { class: "name" }, one.what), el("code", {}, one.id)]));
   const left = job.left_out ? `; ${counted(job.left_out, "earlier one")} left out` : "";
   return table(`Events, newest first${left}`, ["Version", "At", "What", "Entry id"], rows);
 }

@@ -1,6 +1,7 @@
 // A job's row in the list of jobs. It stays the same element while the job goes on.
 
 import { el, row } from "./dom.js";
+import { failureOf } from "./format.js";
 import { Progress } from "./progress.js";
 import { status } from "./status.js";
 import { since } from "./time.js";
@@ -29,7 +30,7 @@ export class JobRow {
   update(job) {
     this.#progress.update(job);
     this.#status.replaceChildren(status(job.status));
-    this.#error.textContent = job.error;
+    this.#error.textContent = failureOf(job.error, job.message);
     this.#error.hidden = !job.error;
     this.#pipeline.textContent = [job.pipeline, job.owner && `held by ${job.owner}`]
       .filter(Boolean)

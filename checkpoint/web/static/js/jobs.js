@@ -11,6 +11,9 @@ import { Reading } from "./reading.js";
 const HEADS = ["Job", "Status", "Progress", "Last event"];
 const HINT = "There are none yet: a pipeline's first save makes one.";
 
+/** Capitals are as good as small letters where a name is looked for; of ASCII, as the server has it. */
+const lowered = (name) => name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
 export class JobsPage {
   title = "Jobs";
   element;
@@ -23,29 +26,60 @@ export class JobsPage {
   #pages = el("nav", { class: "pages", "aria-label": "Pages of jobs" });
   #reading;
 
+  #over = new AbortController();
+
   constructor(_, query) {
     this.#query = query;
     this.#filters = new Filters(query);
     this.#table.hidden = true;
     this.element = el("section", {}, title("Jobs"), this.#filters.element, this.#note,
       this.#count, this.#table, this.#pages);
-    this.#reading = new Reading(
-      (signal) => get("jobs", Object.fromEntries(query), signal),
+    this.#reading = this.#read();
+    document.addEventListener("keydown", (event) => this.#pressed(event),
+      { signal: this.#over.signal });
+  }
+
+  /** Go on with other filters, or another page of jobs. */
+  follow(query) {
+    this.#query = query;
+    this.#filters.show(query);
+    this.#count.textContent = "Reading…";
+    this.#reading.close();
+    this.#reading = this.#read();
+  }
+
+  /** Hear which jobs have changed (null: any): they may belong on this page now. */
+  hear(jobs) {
+    const name = lowered(this.#query.get("name") ?? "");
+    if (jobs === null || jobs.some((job) => lowered(job).includes(name))) this.#reading.again();
+  }
+
+  rest() {
+    this.#reading.rest();
+  }
+
+  close() {
+    this.#over.abort();
+    this.#filters.close();
+    this.#reading.close();
+  }
+
+  #read() {
+    return new Reading(
+      (signal) => get("jobs", Object.fromEntries(this.#query), signal),
       (page) => this.#show(page),
       (error) => {
         say("page", error.message);
-        if (this.#table.hidden) this.#count.textContent = "";
+        this.#count.textContent = "";
       },
     );
   }
 
-  /** Hear that jobs have changed: any of them may belong on this page now. */
-  hear() {
-    this.#reading.again();
-  }
-
-  close() {
-    this.#reading.close();
+  #pressed(event) {
+    const isTyping = event.target.matches("input, select, textarea");
+    if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.#filters.focus();
   }
 
   #show({ jobs, next, note, pipelines }) {
@@ -55,7 +89,7 @@ export class JobsPage {
     this.#note.hidden = !note;
     this.#arrange(jobs);
     this.#table.hidden = !jobs.length;
-    const isFiltered = ["status", "pipeline", "stage"].some((name) => this.#query.get(name));
+    const isFiltered = ["name", "status", "pipeline", "stage"].some((name) => this.#query.get(name));
     const none = isFiltered ? "No such job." : HINT;
     const count = jobs.length ? `${counted(jobs.length, "job")}, newest first` : none;
     if (this.#count.textContent !== count) this.#count.textContent = count;
@@ -87,7 +121,7 @@ export class JobsPage {
     const links = [];
     if (this.#query.get("before")) links.push(["Newest", null]);
     if (next) links.push(["Older", next]);
-    const wanted = JSON.stringify(links);
+    const wanted = JSON.stringify([links, String(this.#query)]);
     if (this.#pages.dataset.links === wanted) return;
     this.#pages.dataset.links = wanted;
     this.#pages.replaceChildren(...links.map(([text, before]) => {

@@ -39,8 +39,12 @@ function show() {
   if (location.hash && !location.hash.startsWith("#/")) return;
   const { page, name, query } = route();
   const isSame = shown?.page === page && shown.name === name;
-  shown?.view.close();
   say("page", "");
+  if (isSame && shown.view.follow) {
+    shown.view.follow(query);
+    return;
+  }
+  shown?.view.close();
   const view = new PAGES[page](name, query);
   shown = { page, name, view };
   main.replaceChildren(view.element);
@@ -72,6 +76,7 @@ const news = new News(
 
 document.getElementById("pause").addEventListener("click", (event) => {
   news.pause(!news.isPaused);
+  if (news.isPaused) shown?.view.rest?.();
   event.target.setAttribute("aria-pressed", String(news.isPaused));
 });
 document.getElementById("skip").addEventListener("click", (event) => {

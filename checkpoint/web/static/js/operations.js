@@ -48,7 +48,7 @@ export class OperationsPage {
     const left = count > letters.length ? `, the latest ${letters.length}` : "";
     return table(counted(count, "dead letter") + left, heads,
       letters.map((one) => row([
-        el("code", {}, one.name), since(one.at),
+        el("code", {}, one.name), since(one.time),
         el("details", { "data-key": one.name }, el("summary", {}, one.reason),
           el("pre", { tabindex: "0" }, one.fields.join("\n"))),
         ...(mayChange() ? [el("button", { type: "button", class: "danger",
@@ -118,6 +118,6 @@ function restorations(found) {
   return el("div", { class: "scroll" }, table("Times that Redis was restarted or had lost entries, latest first",
     ["At", "Partition", "May be lost, unless durable: from", "To", "Jobs written back"],
     found.map((one) => row([
-      when(one.at), String(one.partition), when(one.since), when(one.until), String(one.jobs),
+      when(one.time), String(one.partition), when(one.since), when(one.until), String(one.jobs),
     ]))));
 }

@@ -13,7 +13,8 @@ export class Progress {
     const done = job.completed_stages.length;
     const all = done + job.remaining_stages.length;
     const isKnown = job.remaining_stages.length > 0 || job.status === "complete";
-    const words = isKnown ? `${done} of ${all}` : counted(done, "stage");
+    const count = isKnown ? `${done} of ${all}` : counted(done, "stage");
+    const words = job.status === "deleted" ? "no checkpoints" : count;
     this.#bar.hidden = !isKnown;
     this.#bar.max = all || 1;
     this.#bar.value = done;

@@ -27,6 +27,11 @@ export class Reading {
     if (!this.#isBusy) this.#run();
   }
 
+  /** Ask no more until somebody wants to know again. */
+  rest() {
+    this.#isWanted = false;
+  }
+
   /** Ask no more. */
   close() {
     this.#abort.abort();

@@ -3,7 +3,7 @@
 import { address, get } from "./api.js";
 import { say } from "./banner.js";
 import { el } from "./dom.js";
-import { bytes, counted } from "./format.js";
+import { bytes, counted, failureOf } from "./format.js";
 import { when } from "./time.js";
 
 const CALM_MS = 80;
@@ -31,7 +31,7 @@ export class Versions {
   }
 
   /** Take a job as it is now; who looks at the last version goes on with it. */
-  update({ life, version }) {
+  update({ incarnation: life, version }) {
     const isAtEnd = !this.#last || life !== this.#life || this.#at === this.#last;
     if (life === this.#life && version === this.#last) return;
     [this.#life, this.#last] = [life, version];
@@ -77,9 +77,9 @@ export class Versions {
   #show(state) {
     this.#slider.setAttribute("aria-valuetext", `${state.version} of ${this.#last}: ${state.what}`);
     this.#what.replaceChildren(`Version ${state.version} of ${this.#last}: ${state.what}`,
-      state.at ? ", " : "", state.at ? when(state.at) : "");
+      state.time ? ", " : "", state.time ? when(state.time) : "");
     const failures = state.failures.map((one) => el("li", {},
-      `${one.stage}: ${counted(one.failures, "failure")}, the last: ${one.error}`));
+      `${one.stage}: ${counted(one.failures, "failure")}, the last: ${failureOf(one.error, one.message)}`));
     const none = state.deleted ? "The job's checkpoints are deleted." : "No stage is completed.";
     this.#state.replaceChildren(
       state.owner ? el("p", {}, `Held by ${state.owner}`) : "",
