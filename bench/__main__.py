@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Run a plan; a full one draws the documentation's pictures too."""
+    """Run a plan; a full one makes the documentation's pictures and figures anew, too."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--plan", choices=PLANS, default="full")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench")
@@ -29,6 +29,7 @@ def main() -> None:
     drawn = draw(results, words.out)
     if words.plan == "full" and words.only == PARTS:
         drawn += draw(results, ROOT / "docs" / "pictures")
+        (ROOT / "docs" / "explanation" / "figures.md").write_text(text)
     print(f"\n{text}")
     print(f"{words.out}/results.json, results.md, and {len(drawn)} pictures")
 

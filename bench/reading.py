@@ -14,7 +14,9 @@ import msgspec
 
 from checkpoint import Settings
 from checkpoint.events.entry import Entry
+from checkpoint.projector.fold import JobState
 from checkpoint.query.history.audit import states_after
+from checkpoint.query.history.recall import recaller
 from checkpoint.query.history.stream import find_extent, stream
 from checkpoint.query.listing.place import find_place
 from checkpoint.query.undisturbed import undisturbed
@@ -37,18 +39,19 @@ class Reading(msgspec.Struct):
     """Memory when all was."""
 
 
-def archive_pages(servers: Servers, settings: Settings) -> Iterator[list[Entry]]:
-    """Yield all that the archive has, in the order of the log; the log itself is not read."""
+def replayed(servers: Servers, settings: Settings) -> Iterator[tuple[list[Entry], list[JobState]]]:
+    """Fold all that the archive has, in the order of the log; the log itself is not read."""
     place = servers.run(find_place(settings.namespace, has_archive=True))
     extent = servers.run(find_extent(place, 0, None, has_log=False))
-    return stream(servers.run, place, extent, has_log=False)
+    pages = stream(servers.run, place, extent, has_log=False)
+    return states_after(pages, recaller(servers.run, place, has_log=False))
 
 
 def _replay(servers: Servers, settings: Settings, tell: Callable[[int], None]) -> None:
     """Fold all events; `tell` hears how many."""
     count = 0
     with undisturbed():  # as in `checkpoint replay`
-        for entries, _ in states_after(archive_pages(servers, settings)):
+        for entries, _ in replayed(servers, settings):
             count += len(entries)
             tell(count)
 

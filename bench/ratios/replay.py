@@ -8,7 +8,7 @@ from contextlib import closing
 import msgspec
 import psycopg
 
-from bench.reading import Reading, archive_pages
+from bench.reading import Reading, replayed
 from bench.row import Aim, Row, at_least, at_most
 from bench.servers import Bench, environ
 from bench.turns import compared, rate, repeated
@@ -17,7 +17,6 @@ from bench.workload import PARTITIONS, fill
 from checkpoint import Settings
 from checkpoint.events import codec
 from checkpoint.events.keys import PartitionKeys
-from checkpoint.query.history.audit import states_after
 from checkpoint.query.undisturbed import undisturbed
 from checkpoint.servers import Servers
 
@@ -79,7 +78,7 @@ def _replay(bench: Bench, settings: Settings, events: int, size: str) -> Row:
     with closing(Servers(settings)) as servers, bench.psycopg() as connection:
 
         def ours() -> None:
-            pages = states_after(archive_pages(servers, settings))
+            pages = replayed(servers, settings)
             if (found := sum(len(entries) for entries, _ in pages)) != events:
                 raise AssertionError(f"replayed {found}, not {events}")
 

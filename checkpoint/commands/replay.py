@@ -160,6 +160,8 @@ def _data(stage: dict[str, Any]) -> str:
 
 
 def _stream(span: "Span", until_ms: int | None, out: Path | None) -> None:
+    from checkpoint.query.history.audit import audit  # noqa: PLC0415 - as above
+    from checkpoint.query.history.recall import recaller  # noqa: PLC0415 - as above
     from checkpoint.query.history.stream import find_extent, stream  # noqa: PLC0415 - as above
 
     out = None if out == Path("-") else out
@@ -173,7 +175,8 @@ def _stream(span: "Span", until_ms: int | None, out: Path | None) -> None:
         extent = servers.run(find_extent(place, span.since_ms, until_ms, has_log=has_log))
         pages = stream(servers.run, place, extent, has_log=has_log)
         with closing(pages), _watched(pages, extent) as watched:
-            _write(watched, span, pipelines, out)
+            recall = recaller(servers.run, place, has_log=has_log)
+            _write(audit(watched, span, pipelines, recall), out)
 
 
 def _pipelines(servers: Servers, place: Place) -> tuple[dict[str, Pipeline], bool]:
@@ -204,15 +207,7 @@ def _watched(pages: "Iterator[list[Entry]]", extent: "Extent") -> "Iterator[Iter
         yield watched()
 
 
-def _write(
-    pages: "Iterable[list[Entry]]",
-    span: "Span",
-    pipelines: dict[str, Pipeline],
-    out: Path | None,
-) -> None:
-    from checkpoint.query.history.audit import audit  # noqa: PLC0415 - as above
-
-    rows = audit(pages, span, pipelines)
+def _write(rows: "Iterator[list[AuditRow]]", out: Path | None) -> None:
     if out is None:
         _write_lines(click.get_binary_stream("stdout"), rows)
         return

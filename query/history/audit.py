@@ -1,8 +1,9 @@
 """The audit: every event with what the fold says after it, a row each. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Raw, Struct
 
@@ -12,7 +13,11 @@ from checkpoint.events.event import StageCompleted, StageFailed
 from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fold
 from checkpoint.query.pipeline import OPEN, Pipeline
 
-KEPT_JOBS = 10_000
+KEPT_JOBS = 8_000
+"""Jobs whose states are kept: some 10 MB. Most events are of a job that had one lately."""
+
+Recall: TypeAlias = Callable[[Sequence[Entry]], Mapping[str, JobState]]
+"""Finds what jobs were before an entry of each of them, by the job."""
 
 NO_DATA = Raw(b"null")
 
@@ -54,32 +59,52 @@ class Span(NamedTuple):
 
 
 def states_after(
-    pages: Iterable[list[Entry]],
+    pages: Iterable[list[Entry]], recall: Recall | None = None
 ) -> Iterator[tuple[list[Entry], list[JobState]]]:
     """Fold the log's entries as they come; yield each page with the states after its entries.
 
-    A state is kept as long as its job is alive at the time of the page.
+    The states of the jobs that went on last are kept; the others are recalled if they are needed
+    again. Without a `recall`, those of all jobs are kept that are alive at the time of the page.
     """
     states: dict[str, JobState] = {}
-    enough = KEPT_JOBS
+    enough, has_forgotten = KEPT_JOBS, False
     for page in pages:
+        if recall and has_forgotten and (unknown := _unknown(page, states)):
+            states |= recall(unknown)
         after = []
         for entry in page:
             job = entry.event.job
-            state = states[job] = fold(states.get(job, NOTHING), entry)
+            state = states[job] = fold(states.pop(job, NOTHING), entry)  # now the last of all
             after.append(state)
         yield page, after
         if len(states) > enough:
-            now_ms = page[-1].id.ms
-            states = {job: one for job, one in states.items() if _is_alive(one, now_ms)}
-            enough = max(KEPT_JOBS, 2 * len(states))
+            states = _kept(states, page[-1].id.ms, KEPT_JOBS if recall else len(states))
+            enough, has_forgotten = max(KEPT_JOBS, 0 if recall else 2 * len(states)), True
+
+
+def _unknown(page: Iterable[Entry], states: Mapping[str, JobState]) -> list[Entry]:
+    """Return the first entry of each job whose earlier ones are forgotten."""
+    first: dict[str, Entry] = {}
+    for entry in page:
+        if entry.event.job not in states:
+            first.setdefault(entry.event.job, entry)
+    return [entry for entry in first.values() if entry.version > 1]
+
+
+def _kept(states: dict[str, JobState], now_ms: int, most: int) -> dict[str, JobState]:
+    """Let go of jobs that are no more, and of those that went on least lately."""
+    alive = {job: one for job, one in states.items() if _is_alive(one, now_ms)}
+    return dict(islice(alive.items(), max(0, len(alive) - most), None))
 
 
 def audit(
-    pages: Iterable[list[Entry]], span: Span, pipelines: Mapping[str, Pipeline]
+    pages: Iterable[list[Entry]],
+    span: Span,
+    pipelines: Mapping[str, Pipeline],
+    recall: Recall | None = None,
 ) -> Iterator[list[AuditRow]]:
-    """Replay entries, and turn those that are wanted into rows."""
-    for entries, states in states_after(pages):
+    """Replay entries, and turn those that are wanted into rows; see `states_after`."""
+    for entries, states in states_after(pages, recall):
         yield [
             _row(entry, state, pipelines)
             for entry, state in zip(entries, states, strict=True)

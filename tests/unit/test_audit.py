@@ -1,14 +1,15 @@
 """The audit's rows: each event, and what the fold says after it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
+import pytest
 from histories import STAGES, TTL_MS, Act, MemoryLog, event_of, histories, log_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoint.events.entry import Entry
-from checkpoint.projector.fold import NOTHING, fold_all
+from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.query.history import audit as module
 from checkpoint.query.history.audit import AuditRow, Span, audit, states_after
 from checkpoint.query.listing.summary import Known, summarize
@@ -67,6 +68,41 @@ def test_only_events_since_a_time_and_of_a_pipeline_are_rows() -> None:
     assert [(row.stage, row.completed) for row in late] == [("mix", 2), ("export", 3)]
     assert rows(log, Span(pipeline="other")) == []
     assert len(rows(log, Span(pipeline="film"))) == len(STAGES)
+
+
+@given(histories(), st.integers(1, 9), st.integers(0, 3))
+def test_what_a_long_replay_has_forgotten_is_recalled(
+    acts: list[Act], size: int, kept: int
+) -> None:
+    log = log_of(acts)
+
+    def recall(entries: Sequence[Entry]) -> dict[str, JobState]:
+        return {one.event.job: fold_all(NOTHING, before(one)) for one in entries}
+
+    def before(entry: Entry) -> list[Entry]:
+        return [
+            one
+            for one in log.entries
+            if (one.event.job, one.incarnation) == (entry.event.job, entry.incarnation)
+            and one.id < entry.id
+        ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "KEPT_JOBS", kept)
+        found = [
+            one for _, after in states_after(pages(log.entries, size), recall) for one in after
+        ]
+    assert found == [fold_all(NOTHING, [*before(one), one]) for one in log.entries]
+
+
+def test_no_more_states_are_kept_than_that_however_many_jobs_are_alive() -> None:
+    log = MemoryLog()
+    for number in range(3 * module.KEPT_JOBS):
+        log.append(event_of(Act("complete", f"job-{number}", "cut")))
+    replaying = states_after(pages(log.entries, 500), lambda _: {})
+    frame = replaying.gi_frame  # type: ignore[attr-defined] # it is a generator
+    kept = [len(frame.f_locals["states"]) for _ in replaying]
+    assert max(kept) <= module.KEPT_JOBS + 500
 
 
 def test_states_of_jobs_that_are_no_more_are_let_go() -> None:
