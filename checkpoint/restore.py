@@ -1,16 +1,16 @@
 """Restoring a log that Redis has lost, all of it or its last seconds, from the archive.
 
 A partition is closed while it is restored: appends and lookups raise LogNotReady. Every step can
-be repeated, so a restore that is killed is simply run again. Two at once do no harm: whoever
-closes a partition last goes on alone, and a partition that is whole is not closed. A restarted
-Redis whose partitions are all whole goes on as `events.freshness` has it.
+be repeated, so a restore that is killed is simply run again. Of two at once one waits: a partition
+is restored by whoever has closed it, as long as that one goes on, and what is whole is not closed.
+A restarted Redis whose partitions are all whole goes on as `events.freshness` has it.
 
 The log goes on after a fence, an entry id greater than all that may be lost: in the archive, so
 that a snapshotter that still holds lost entries does not store them, and in the views, for the
 projectors.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from secrets import token_hex
@@ -29,7 +29,7 @@ from checkpoint.events.freshness import Place, resume, this_run
 from checkpoint.events.keys import PartitionKeys, pipelines, topic_meta
 from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.server import read_info
-from checkpoint.events.steps import AskArchive, LoadScript, OneRun, Steps, command
+from checkpoint.events.steps import AskArchive, LoadScript, OneRun, Pause, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, view_of
 from checkpoint.snapshotter import restorations
@@ -42,6 +42,10 @@ WRITE_JOBS = Script.load("checkpoint", "write_jobs")
 OPEN_PARTITION = Script.load("checkpoint", "open_partition")
 
 JOBS_AT_ONCE = 100
+LEASE_MS, GATHERING_LEASE_MS = 5_000, 15_000
+"""How long a restore may take for a step before another goes on in its place; for the one in which
+Postgres goes through all that the views lack."""
+LOOK_SECONDS = 0.2
 GATE = (APPEND, RENEW, READ_JOB)
 
 Tell = Callable[[str], None]
@@ -133,8 +137,7 @@ def _restore_partition(
 ) -> Steps[Restoration | None]:
     token = token_hex(8)
     archive_ms = yield AskArchive(lambda archive: archive.now_ms())
-    closing = [keys.meta, keys.log, keys.position, keys.restoring]
-    code, *found = yield from _call(Call(CLOSE_PARTITION, closing, [token, str(archived)]))
+    code, *found = yield from _close(keys, token, archived, tell)
     if code != b"CLOSED":
         return None
     crash_point("restore: partition closed")
@@ -147,8 +150,8 @@ def _restore_partition(
     restored, jobs = begun
     crash_point("restore: on record")
     for some in _chunks(jobs):
-        histories = yield AskArchive(partial(_histories, some))
-        yield from _fenced(_write_jobs(keys, token, some, histories))
+        lives = yield AskArchive(partial(_latest_lives, some))
+        yield from _fenced(_write_jobs(keys, token, lives))
     crash_point("restore: jobs written")
     opening = [keys.restoring, keys.meta, keys.log, keys.position, keys.watermark]
     last = str(max(fence, restored.archived))
@@ -158,8 +161,17 @@ def _restore_partition(
     return restored
 
 
-def _histories(jobs: Sequence[str], archive: Archive) -> list[list[Entry]]:
-    return [archive.job_entries(job)[0] for job in jobs]
+def _close(keys: PartitionKeys, token: str, archived: EntryId, tell: Tell) -> Steps[list[Any]]:
+    """Close a partition, or wait until another restore has it whole again or is no more."""
+    names = [keys.meta, keys.log, keys.position, keys.restoring]
+    closing = Call(CLOSE_PARTITION, names, [token, str(archived), GATHERING_LEASE_MS])
+    is_told = False
+    while (answer := (yield from _call(closing)))[0] == b"BUSY":
+        if not is_told:
+            tell(f"partition {keys.partition}: another restore is at work; waiting for it")
+        is_told = True
+        yield Pause(LOOK_SECONDS)
+    return list(answer)
 
 
 def _call(call: Call) -> Steps[Any]:
@@ -179,15 +191,14 @@ def _chunks(jobs: Sequence[str]) -> Iterator[list[str]]:
         yield some
 
 
-def _write_jobs(
-    partition: PartitionKeys,
-    token: str,
-    jobs: Sequence[str],
-    histories: Sequence[Sequence[Entry]],
-) -> Call:
+def _latest_lives(jobs: Sequence[str], archive: Archive) -> dict[str, list[Entry]]:
+    return archive.latest_lives(jobs)
+
+
+def _write_jobs(partition: PartitionKeys, token: str, lives: Mapping[str, Sequence[Entry]]) -> Call:
     keys = [partition.restoring]
-    arguments: list[Argument] = [token]
-    for job, entries in zip(jobs, histories, strict=True):
+    arguments: list[Argument] = [token, LEASE_MS]
+    for job, entries in lives.items():
         keys += partition.job(job)
         arguments += _job_arguments(entries)
     return Call(WRITE_JOBS, keys, arguments)

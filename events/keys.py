@@ -50,7 +50,8 @@ class JobKeys(NamedTuple):
     """Hash: incarnation, version, expiry, claim; and the index: version -> entry id and the key of
     the call, of the entries that the view may not have."""
     view: str
-    """List: the job's latest state and its stages' data, written by the projector."""
+    """List: the job's latest state and its stages' data, written by the projector. (Its first form,
+    a hash, is under another key: what is left of it expires unseen.)"""
     requests: str
     """Hash: the caller's idempotency key -> what it was answered."""
 
@@ -91,10 +92,10 @@ class PartitionKeys(NamedTuple):
 
     @property
     def restoring(self) -> str:
-        """String: names the restore that has the partition closed."""
+        """String: names the restore that has the partition closed; it expires if that one stops."""
         return f"{self.tag}:restoring"
 
     def job(self, job: str) -> JobKeys:
         """Name the keys of one job of this partition."""
         tag = self.tag
-        return JobKeys(f"{tag}:head:{job}", f"{tag}:view:{job}", f"{tag}:requests:{job}")
+        return JobKeys(f"{tag}:head:{job}", f"{tag}:view.2:{job}", f"{tag}:requests:{job}")

@@ -186,10 +186,16 @@ class Archive:
         """Return the events of one incarnation of each of some jobs, by job and version."""
         born = incarnations.values()
         values = [list(incarnations), [one.ms for one in born], [one.seq for one in born]]
+        return self._lives("lives", values)
 
+    def latest_lives(self, jobs: Sequence[str]) -> dict[str, list[Entry]]:
+        """Return the events of the latest incarnation of each of some jobs, by job and version."""
+        return self._lives("latest_lives", [list(jobs)])
+
+    def _lives(self, name: str, values: list[list[Any]]) -> dict[str, list[Entry]]:
         def read(connection: Connection) -> dict[str, list[Entry]]:
             found: dict[str, list[Entry]] = {}
-            for row in connection.execute(query("lives"), values).fetchall():
+            for row in connection.execute(query(name), values).fetchall():
                 found.setdefault(row[0], []).append(_entry(row[1:]))
             return found
 

@@ -1,8 +1,8 @@
--- close_partition(token, archived) -> {"CLOSED", last id of the log, projector's position, now in ms}
---                                  | {"WHOLE"}
+-- close_partition(token, archived, lease)
+--   -> {"CLOSED", last id of the log, projector's position, now in ms} | {"WHOLE"} | {"BUSY"}
 --
--- Closes a partition that has lost entries, so that one restore can write to it; the last to close
--- it is the one.
+-- Closes a partition that has lost entries, so that one restore can write to it. BUSY: another has
+-- closed it and goes on; one that does nothing for the time of its lease has it no more.
 --
 -- KEYS[1]  meta       hash    there is no log where this is not
 -- KEYS[2]  log        stream
@@ -10,6 +10,7 @@
 -- KEYS[4]  restoring  string  token of the restore
 -- ARGV[1]  token
 -- ARGV[2]  archived   entry id up to which the archive holds everything
+-- ARGV[3]  lease      ms until the next step must have come
 
 local function parts(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -29,8 +30,10 @@ local archived_ms, archived_seq = parts(ARGV[2])
 local behind = ms < archived_ms or ms == archived_ms and seq < archived_seq
 if not behind and redis.call('EXISTS', KEYS[1]) == 1 then return {'WHOLE'} end
 
+if redis.call('EXISTS', KEYS[4]) == 1 then return {'BUSY'} end
+
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[4], ARGV[1])
+redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return {'CLOSED', last, redis.call('GET', KEYS[3]) or '0-0', now}

@@ -1,4 +1,4 @@
--- write_jobs(token, jobs of one partition) -> 1 | 0 if another restore has closed the partition since
+-- write_jobs(token, lease, jobs of one partition) -> 1 | 0 if another restore has closed the partition since
 --
 -- Puts jobs in place of whatever Redis has of them, from the archive.
 --
@@ -8,17 +8,19 @@
 --   +1  view      list  stamp, state, data of each completed stage
 --   +2  requests  hash  the caller's own idempotency key -> "entry-id version incarnation stage"
 -- ARGV[1]  token
+-- ARGV[2]  lease      ms until the next step must have come
 -- then for each job:
 --   expires   ms since 1970
 --   then for each of the three: how many arguments follow, those of a hash being field, value, …
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 
 local WRITES = {'HSET', 'RPUSH', 'HSET'}
 -- Lua's stack holds some 8,000 arguments; an even number, for what takes pairs
 local CHUNK = 1000
 
-local at = 2
+local at = 3
 for job = 2, #KEYS, #WRITES do
   local expires = ARGV[at]
   at = at + 1

@@ -1,6 +1,9 @@
 """Redis has lost its data, or the last of it: the archive brings it back."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -10,6 +13,7 @@ import redis
 from processes import environ, eventually, worker
 
 from checkpoint import CheckpointManager, LogNotReady, Settings, StaleClaim
+from checkpoint import restore as restores
 from checkpoint.embedded import Valkey
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.query.pipeline import archived_pipelines, declared
@@ -158,8 +162,14 @@ def test_a_claim_does_not_outlive_a_loss(
 
 
 def test_a_restore_that_was_interrupted_anywhere_is_finished_by_the_next(
-    valkey: Valkey, manager: CheckpointManager, settings: Settings, runner: Servers
+    valkey: Valkey,
+    manager: CheckpointManager,
+    settings: Settings,
+    runner: Servers,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(restores, "LEASE_MS", 50)
+    monkeypatch.setattr(restores, "GATHERING_LEASE_MS", 50)
     archive(manager, settings, "a", "b")
     before = points(manager, "a", "b")
     steps = 0
@@ -173,6 +183,31 @@ def test_a_restore_that_was_interrupted_anywhere_is_finished_by_the_next(
             assert points(manager, "a", "b") == before
             steps += 7
     assert steps > 50
+
+
+def test_of_two_restores_at_once_one_waits_for_the_other(
+    valkey: Valkey,
+    manager: CheckpointManager,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [f"job-{number}" for number in range(40)]
+    archive(manager, settings, *jobs)
+    before = points(manager, *jobs)
+    monkeypatch.setattr(restores, "JOBS_AT_ONCE", 1)  # so that each takes many steps
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    both = threading.Barrier(2)
+
+    def restored(_: int) -> list[int]:
+        with closing(Servers(settings)) as servers:
+            both.wait()
+            return [one.partition for one in servers.run(restore(settings.namespace, quiet))]
+
+    with ThreadPoolExecutor() as threads:
+        one, other = threads.map(restored, range(2))
+    assert sorted(one + other) == sorted({*one, *other})
+    assert points(manager, *jobs) == before
 
 
 def run_some(runner: Servers, namespace: str, steps: int) -> bool:

@@ -1,6 +1,10 @@
 -- The columns in an order that leaves no gaps between them: what is eight bytes long comes first.
 -- A row is one in twelve smaller. The leaves of the chain are made in another way from now on, so
 -- what is there goes without links, and the next entry that is stored chains over it first.
+
+-- Who is storing just now must be through: what it adds after the copy would go with the old table.
+LOCK TABLE position, event, dead_letter IN ACCESS EXCLUSIVE MODE;
+
 CREATE TABLE reordered (
     ms              bigint NOT NULL,   -- entry id: milliseconds since 1970 by Redis' clock,
     seq             bigint NOT NULL,   --           and a sequence number
@@ -17,7 +21,9 @@ CREATE TABLE reordered (
 INSERT INTO reordered (ms, seq, incarnation_ms, incarnation_seq, version, at, partition, job, event)
 SELECT ms, seq, incarnation_ms, incarnation_seq, version, at, partition, job, event
 FROM event;
-DROP TABLE event CASCADE;
+-- Without CASCADE: what others have built upon the table is named, and nothing is lost.
+DROP VIEW payload;
+DROP TABLE event;
 ALTER TABLE reordered RENAME TO event;
 ALTER TABLE event
     ADD PRIMARY KEY (partition, ms, seq),
