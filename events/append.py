@@ -5,7 +5,7 @@ One call carries any number of events of one partition, checks them all, and app
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from random import randbytes
+from os import urandom
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -33,8 +33,9 @@ Kind = Literal["append", "rewind", "fork", "delete", "claim", "steal", "release"
 
 
 def made_up_key() -> str:
-    """Make up a key that no other of the same job is like: 48 random bits."""
-    return urlsafe_b64encode(randbytes(6)).decode()  # noqa: S311 - a name, not a secret
+    """Make up a key that no other of the same job is like: 72 random bits."""
+    # not by `random`: a pipeline may seed it, and would get the keys of its run before again
+    return urlsafe_b64encode(urandom(9)).decode()
 
 
 class Appended(NamedTuple):
@@ -89,7 +90,11 @@ class Request(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """The requests of one partition, which one call appends."""
+    """The requests of one partition, which one call appends.
+
+    To be recognised when it is made again, a call's events have keys of their own either all or not
+    at all, and a deletion is alone in it: the managers make no others.
+    """
 
     partition: PartitionKeys
     jobs: dict[str, list[Request]]

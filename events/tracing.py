@@ -9,6 +9,7 @@ theirs.
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from typing import Any
 
 from msgspec.structs import replace
@@ -44,10 +45,10 @@ def observe_traces(kind: str) -> list[Observe]:
 
 def _is_traced() -> bool:
     """Say whether the application traces; other libraries may have imported the API in vain."""
-    trace = sys.modules.get(API)
-    return trace is not None and not isinstance(
-        trace.get_tracer_provider(), trace.ProxyTracerProvider
-    )
+    if API not in sys.modules:
+        return False
+    trace = import_module(API)  # waits for whoever is importing it just now
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 @contextmanager

@@ -42,7 +42,8 @@
 
 -- a call that is made again follows the first one closely
 local LOOKS_BACK = 64
--- Lua's stack holds some 8,000 arguments, and a job may get more events than that
+-- Lua's stack holds some 8,000 arguments, and a job may get more events than that. Nothing after the
+-- first XADD may fail: what is in the log and in no head is lost to its job.
 local CHUNK = 1000
 
 local call, log, call_key, again = redis.call, KEYS[2], ARGV[1], ARGV[2] == '1'
@@ -52,23 +53,24 @@ if not meta[1] then return {'LOGNOTREADY'} end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Where the last `count` events stand that the first call of this key appended, the latest first, each
--- as "id version incarnation"; nil if none came. The index may have dropped the older ones, but what a call appends is a run.
+-- Where the last `count` events stand that the first call of this key appended, the latest first,
+-- each as "id version incarnation"; nil if none came. The index may have dropped the older ones, but
+-- what a call appends is a run.
 local function appended_before(job, count)
-  local versions, places, id, version = {}, {}, nil, nil
+  local versions, places, oldest_id, oldest_version = {}, {}, nil, nil
   for version = job.last, math.max(1, job.last - LOOKS_BACK + 1), -1 do versions[#versions + 1] = version end
   for n, known in ipairs(call('HMGET', job.head, unpack(versions))) do
     if not known then break end
     local entry, key = string.match(known, '^(%S+) ?(.*)$')
     if key == call_key then
-      id, version = entry, versions[n]
-      places[#places + 1] = id .. ' ' .. version .. ' ' .. job.life
+      oldest_id, oldest_version = entry, versions[n]
+      places[#places + 1] = entry .. ' ' .. versions[n] .. ' ' .. job.life
     end
   end
   if #places == 0 then return nil end
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  local ms, seq = string.match(oldest_id, '^(%d+)-(%d+)$')
   for back = 1, count - #places do
-    places[#places + 1] = string.format('%s-%.0f %d %s', ms, seq - back, version - back, job.life)
+    places[#places + 1] = string.format('%s-%.0f %d %s', ms, seq - back, oldest_version - back, job.life)
   end
   return places
 end
@@ -142,7 +144,7 @@ end
 local ms, next_id = nil, '*'
 local function append(job, kind, event, ttl, key, detail)
   if not job.lives then
-    if job.life then call('DEL', job.head, job.requests) end
+    call('DEL', job.head, job.requests)
     job.lives = true
   end
   local version = job.version + 1

@@ -26,9 +26,15 @@ if incarnation ~= at[1] then
   view, applied = {}, 0
 elseif stage ~= '' then
   local is_json, state = pcall(cjson.decode, view[2])
-  local stages = is_json and type(state) == 'table' and state[2] or {}
-  for place, done in ipairs(stages) do
-    view[place + 2] = done[1] == stage and call('LINDEX', KEYS[4], place + 1) or ''
+  local stages = is_json and type(state) == 'table' and state[2]
+  -- in a damaged view the places would be of other stages: it is handed on as none
+  if type(stages) ~= 'table' or call('LLEN', KEYS[4]) ~= #stages + 2 then
+    view = {view[1]}
+  else
+    for place, done in ipairs(stages) do
+      local is_wanted = type(done) == 'table' and done[1] == stage
+      view[place + 2] = is_wanted and call('LINDEX', KEYS[4], place + 1) or ''
+    end
   end
 end
 

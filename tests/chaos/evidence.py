@@ -109,7 +109,7 @@ def _gaps(connection: "psycopg.Connection[Any]") -> list[Gap]:
 def _views(tap: Tap) -> dict[str, dict[str, Any]]:
     views = {}
     with tap.client() as client:
-        for key in client.scan_iter(match=f"{{{tap.namespace}:*}}:view:*", count=1000):
+        for key in client.scan_iter(match=f"{{{tap.namespace}:*}}:view.2:*", count=1000):
             view: Any = client.lrange(key, 0, -1)
             _, done = json.loads(view[1])
             stages = {
@@ -117,5 +117,5 @@ def _views(tap: Tap) -> dict[str, dict[str, Any]]:
                 for (stage, *_), data in zip(done, view[2:], strict=True)
             }
             version = int(view[0].split()[1])
-            views[key.decode().split(":view:", 1)[1]] = {"version": version, "stages": stages}
+            views[key.decode().split(":view.2:", 1)[1]] = {"version": version, "stages": stages}
     return views

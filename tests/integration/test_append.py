@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import random
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, cast
 
@@ -634,3 +635,20 @@ def persist_through_expiry(log: RealLog, job: str) -> None:
 def redis_ms(log: RealLog) -> int:
     seconds, micros = cast(tuple[int, int], log.client.time())
     return seconds * 1000 + micros // 1000
+
+
+def test_a_pipeline_that_seeds_its_dice_gets_no_key_twice(log: RealLog) -> None:
+    random.seed(42)
+    log.append(done("j", "cut"))
+    random.seed(42)
+    calls = log.batches(done("j", "mix"))
+    (saved,) = log.send(calls, again=True)  # the first call has never arrived
+    assert (saved.version, saved.repeated) == (2, False)
+
+
+def test_a_new_life_knows_no_keys_of_one_whose_head_was_lost(log: RealLog) -> None:
+    log.append(done("j", "cut", key="k"))
+    log.client.delete(log.keys("j").head)
+    log.append(done("j", "mix"))
+    (saved,) = log.append(done("j", "export", key="k"))
+    assert (saved.version, saved.repeated) == (2, False)

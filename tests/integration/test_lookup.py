@@ -121,7 +121,9 @@ def test_more_entries_than_a_script_holds_at_a_time_are_found_up_to_the_first_th
     assert not log.read("j").is_complete
 
 
-@pytest.mark.parametrize("state", [b"nonsense", b"7", b"[]", b'["half of a st\xff'])
+@pytest.mark.parametrize(
+    "state", [b"nonsense", b"7", b"[]", b"[1,null]", b"[1,[1,2]]", b'["half of a st\xff']
+)
 def test_a_damaged_view_is_made_up_from_the_log(
     log: RealLog, manager: CheckpointManager, state: bytes
 ) -> None:
@@ -130,6 +132,17 @@ def test_a_damaged_view_is_made_up_from_the_log(
     log.client.lset(log.keys("j").view, 1, state)
     assert stages(answer(log)) == ["cut"]
     assert manager.load("j", "cut") == {"n": 1}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_view_that_lacks_a_stages_data_names_no_other_stages(
+    log: RealLog, manager: CheckpointManager, lost: int
+) -> None:
+    for number, stage in enumerate(FILM.stages, 1):
+        manager.save("j", stage, number)
+    log.project()
+    assert log.client.lrem(log.keys("j").view, 1, str(lost)) == 1
+    assert [manager.load("j", stage) for stage in FILM.stages] == [1, 2, 3]
 
 
 def test_a_view_of_the_old_life_is_not_part_of_the_new_one(

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from histories import Act, log_of
+from processes import eventually
 from psycopg import sql
 
 from checkpoint.events.creation import Log
 from checkpoint.events.entry_id import ZERO
-from checkpoint.events.errors import SchemaTooNew
+from checkpoint.events.errors import ArchiveUnavailable, SchemaTooNew
 from checkpoint.snapshotter import schema
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.chain import genesis, leaf_of
@@ -101,6 +102,58 @@ def test_an_archive_of_the_first_release_gets_a_chain_over_all_its_rows(
     head = genesis("log-1", 0).over(leaf_of(0, first)).over(leaf_of(0, second))
     assert (old.number, old.chain) == (None, None)
     assert (new.number, new.chain) == head
+
+
+def release_before_columns(connection: psycopg.Connection, namespace: str) -> None:
+    """Make a schema as it was before the columns got another order."""
+    schema.enter(connection, namespace)
+    connection.execute(schema.query("create_schema"))
+    for number, name in list(schema.migrations().items())[:4]:
+        connection.execute(schema.query(f"migrations/{name}"))
+        values = [number, name]
+        connection.execute("INSERT INTO migration (version, name) VALUES (%s, %s)", values)
+    connection.execute("INSERT INTO log (id, partitions) VALUES ('log-1', 1)")
+
+
+def test_what_an_old_snapshotter_commits_during_the_migration_is_not_lost(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    (entry,) = log_of([Act("complete", "j", "cut", 1)]).entries
+    with psycopg.connect(postgres_url) as old, psycopg.connect(postgres_url) as eyes:
+        release_before_columns(old, namespace)
+        old.execute("INSERT INTO position VALUES (0, 0, 0)")
+        old.commit()
+        old.execute("SELECT * FROM position FOR UPDATE")
+        old.execute(
+            "INSERT INTO event (partition, ms, seq, job, incarnation_ms, incarnation_seq, version, "
+            "at, event) VALUES (0, %s, %s, 'j', %s, %s, 1, %s, %s)",
+            [*entry.id, *entry.incarnation, entry.id.time, entry.encoded.decode()],
+        )
+        old.execute("UPDATE position SET ms = %s, seq = %s", [*entry.id])
+        migrating = threading.Thread(target=archive.migrate)
+        migrating.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM "
+        waits += "pg_database WHERE datname = current_database())"
+        eventually(lambda: eyes.execute(waits).fetchone() != (0,))
+        old.commit()
+        migrating.join()
+    assert archive.positions()[0] == entry.id
+    assert [one.id for one in archive.job_history("j")] == [entry.id]
+
+
+def test_what_others_have_built_upon_the_table_stops_the_migration(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    with psycopg.connect(postgres_url) as old:
+        release_before_columns(old, namespace)
+        old.execute("CREATE VIEW ours AS SELECT job, count(*) FROM event GROUP BY job")
+    with pytest.raises(ArchiveUnavailable, match="view ours depends on table event"):
+        archive.migrate()
+    with psycopg.connect(postgres_url) as old:
+        schema.enter(old, namespace)
+        old.execute("SELECT * FROM ours")
+        old.execute("DROP VIEW ours")
+    assert archive.migrate()
 
 
 def test_a_schema_of_a_newer_release_is_refused(

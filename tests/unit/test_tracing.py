@@ -31,6 +31,30 @@ import checkpoint
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
 
+IMPORTING = """
+import sys, threading
+from checkpoint.events.tracing import API, appending
+from checkpoint.events.append import Request
+from checkpoint.events.event import StageCompleted
+import opentelemetry
+begun, go_on = threading.Event(), threading.Event()
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "opentelemetry.context":  # imported by the API, whose module is known by then
+            begun.set()
+            go_on.wait()
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=__import__, args=[API])
+thread.start()
+begun.wait()
+assert API in sys.modules
+threading.Timer(0.2, go_on.set).start()
+requests = [Request(StageCompleted(job="j", stage="s"))]
+with appending(requests) as same:
+    assert same is requests
+thread.join()
+"""
+
 
 def exporting(sampler: Sampler, patch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     """Let spans of this test be collected, without a provider that outlives it."""
@@ -123,6 +147,13 @@ def test_a_write_is_linked_to_the_traces_of_its_events(
     assert write.start_time == work.began_ns
     assert write.end_time
     assert write.end_time - work.began_ns == round(work.seconds * 1e9)
+
+
+def test_a_thread_that_is_importing_the_api_just_now_is_waited_for() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORTING], check=False, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_a_write_of_untraced_events_is_no_span(spans: InMemorySpanExporter) -> None:
