@@ -123,17 +123,17 @@ def test_a_restore_does_not_go_on_in_another_run(
             manager.save_many((job, "a", 1) for job in jobs)
         log.store()
         log.client.flushall()
-    right, calls = restores._histories, []  # noqa: SLF001 - between two chunks
+    right, calls = Archive.latest_lives, []
 
-    def slow(some: Sequence[str], archive: Archive) -> Any:
+    def slow(archive: Archive, some: Sequence[str]) -> Any:
         calls.append(some)
         if len(calls) == 1:
             redis_there.remember()
         if len(calls) == 2:
             redis_there.restart_older()
-        return right(some, archive)
+        return right(archive, some)
 
-    monkeypatch.setattr(restores, "_histories", slow)
+    monkeypatch.setattr(Archive, "latest_lives", slow)
     with closing(Runner(restarted)) as runner:
         with pytest.raises(LogUnavailable):
             runner.run(restores.restore(restarted.namespace, print))
