@@ -14,7 +14,8 @@ from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fo
 from checkpoint.query.pipeline import OPEN, Pipeline
 
 KEPT_JOBS = 8_000
-"""Jobs whose states are kept: some 10 MB. Most events are of a job that had one lately."""
+"""Jobs whose states are kept, some 10 MB, before half of them are let go: most events are of a job
+that had one lately."""
 
 Recall: TypeAlias = Callable[[Sequence[Entry]], Mapping[str, JobState]]
 """Finds what jobs were before an entry of each of them, by the job."""
@@ -78,7 +79,7 @@ def states_after(
             after.append(state)
         yield page, after
         if len(states) > enough:
-            states = _kept(states, page[-1].id.ms, KEPT_JOBS if recall else len(states))
+            states = _kept(states, page[-1].id.ms, KEPT_JOBS // 2 if recall else len(states))
             enough, has_forgotten = max(KEPT_JOBS, 0 if recall else 2 * len(states)), True
 
 
