@@ -65,18 +65,16 @@ class Servers:
 
     def _go_on(self, steps: Steps[T], answer: Any) -> T:
         """Hand in the answer to what was asked last, a result or an error, and go on to the end."""
-        try:
+        with closing(steps):  # lets go of what they hold, however this ends
             while True:
-                failed = isinstance(answer, CheckpointError)
-                step = steps.throw(answer) if failed else steps.send(answer)
+                try:
+                    step = _next(steps, answer)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
                 try:
                     answer = self._perform(step)
                 except CheckpointError as error:
                     answer = error
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-        finally:
-            steps.close()  # lets go of what they hold, however this ends
 
     def _together(self, parts: Sequence[Steps[Any]]) -> list[Any]:
         asked = cast("Iterator[Call | SyncedCall]", map(next, parts))  # as Together has it
@@ -137,16 +135,15 @@ class AsyncServers:
         """Carry out steps to the end and return what they come to."""
         answer: Any = None
         with closing(steps):  # lets go of what they hold, however this ends
-            try:
-                while True:
-                    failed = isinstance(answer, CheckpointError)
-                    step = steps.throw(answer) if failed else steps.send(answer)
-                    try:
-                        answer = await self._perform(step)
-                    except CheckpointError as error:
-                        answer = error
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+            while True:
+                try:
+                    step = _next(steps, answer)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
+                try:
+                    answer = await self._perform(step)
+                except CheckpointError as error:
+                    answer = error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -185,6 +182,11 @@ class AsyncServers:
                 return _results(await asyncio.gather(*running, return_exceptions=True))
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
+
+
+def _next(steps: Steps[Any], answer: Any) -> Step:
+    failed = isinstance(answer, CheckpointError)
+    return steps.throw(answer) if failed else steps.send(answer)
 
 
 def _results(outcomes: Sequence[Any]) -> list[Any]:

@@ -114,6 +114,10 @@ class AsyncWaits:
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
+        for waiters in self._waiters.values():
+            for one in waiters:
+                _give_up(one.mark)
+        self._waiters.clear()
 
     def _begin(self) -> None:
         reader = asyncio.ensure_future(self._follow())

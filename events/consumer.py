@@ -101,8 +101,10 @@ class Consumer(base.Consumer):
 
     async def on_shutdown(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-        await self._lines.aclose()
+        try:
+            await self._client.aclose()
+        finally:
+            await self._lines.aclose()
 
     # Which partitions this worker reads
 

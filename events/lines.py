@@ -65,9 +65,11 @@ class Lines:
         def packed() -> Iterable[bytes]:
             for one in calls:
                 sent.append(one)
-                yield from _packed(one)
+                yield _pack(_evalsha(one.call if isinstance(one, SyncedCall) else one))
+            if waits := [one.timeout_ms for one in sent if isinstance(one, SyncedCall)]:
+                yield _waitaof(min(waits))
 
-        return self._talk(packed(), lambda line: [_outcome(line, one) for one in sent])
+        return self._talk(packed(), lambda line: _outcomes(line, sent))
 
     def run_loaded(self, call: Call) -> Any:
         """Call a script, loading it first where Redis does not know it: see AsyncLines."""
@@ -76,7 +78,8 @@ class Lines:
     def run_all_loaded(self, calls: Sequence[Call]) -> list[Any]:
         """Call one script several times in one round trip, as `run_loaded` does."""
         replies = self.run_all(calls)
-        if isinstance(replies[0], ScriptUnknown):
+        # again and again: it may restart at any time
+        while any(isinstance(one, ScriptUnknown) for one in replies):
             self.load(calls[0].script)
             replies = self.run_all(calls)
         for one in replies:
@@ -148,13 +151,19 @@ class AsyncLines:
 
     def __init__(self, url: str, timeout: float) -> None:
         """Take Redis' URL, and how many seconds a reply may take; connects when needed."""
-        with valid(url):
-            self._pool = redis.asyncio.ConnectionPool.from_url(url, **options(timeout))
         self._timeout = timeout
         self._shared: Wire | None = None
         self._opening: asyncio.Task[Wire] | None = None
         self._free: deque[Wire] = deque()
         self._is_pinned = False
+        with valid(url):
+            self._pool = redis.asyncio.ConnectionPool.from_url(url, **options(timeout))
+
+    def __del__(self) -> None:
+        """Close what is still open: the event loop would keep it for ever."""
+        for wire in (self._shared, *self._free):
+            if wire:
+                wire.drop()
 
     async def execute(self, *words: Argument) -> Any:
         """Run one command."""
@@ -175,11 +184,11 @@ class AsyncLines:
         For workers, whose scripts compare positions themselves: what they write of an older state
         is what a restore overwrites.
         """
-        try:
-            return await self.run(call)
-        except ScriptUnknown:
-            await self.load(call.script)
-            return await self.run(call)
+        while True:  # Redis may restart at any time
+            try:
+                return await self.run(call)
+            except ScriptUnknown:
+                await self.load(call.script)
 
     async def run_synced(self, call: Call, timeout_ms: int) -> tuple[Any, int]:
         """Call a script, and wait on the same connection for its writes to be on disk."""
@@ -194,31 +203,42 @@ class AsyncLines:
 
     async def pinned(self) -> Self:
         """Return a connection of its own, which is never made anew: see Lines.pinned."""
+        wire = await self._new()
         other = copy(self)
         other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
-        other._shared, other._opening = await self._new(), None  # noqa: SLF001 - as above
+        other._shared, other._opening = wire, None  # noqa: SLF001 - as above
         return other
 
     async def aclose(self) -> None:
         """Close the connections that are not kept waiting."""
+        if opening := self._opening:
+            opening.cancel()
+            await asyncio.wait([opening])  # it may have connected all the same
         shared, self._shared = self._shared, None
-        if self._opening:
-            self._opening.cancel()
         for wire in (shared, *self._free) if shared else self._free:
             wire.close()
         self._free.clear()
         await asyncio.sleep(0)  # they close in the event loop's next turn
 
     async def _wire(self) -> Wire:
-        while not (self._shared and self._shared.is_open):
-            if self._is_pinned:
-                raise _lost()
-            if self._opening is None:
-                self._opening = asyncio.ensure_future(self._new())
-                self._opening.add_done_callback(self._opened)
+        if self._shared and self._shared.is_open:
+            return self._shared
+        if self._is_pinned:
+            raise _lost()
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._new())
+            self._opening.add_done_callback(self._opened)
+        opening, cancellations = self._opening, _cancellations()
+        try:
             # the one who began it may be cancelled, while others wait for it too
-            await asyncio.shield(self._opening)
-        return self._shared
+            wire = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if opening.cancelled() and _cancellations() == cancellations:
+                raise _lost() from None  # by aclose, and not who waits
+            raise
+        if not wire.is_open:
+            raise _lost()  # by aclose too
+        return wire
 
     def _opened(self, opening: "asyncio.Task[Wire]") -> None:
         self._opening = None
@@ -239,17 +259,19 @@ class AsyncLines:
         while self._free:
             if (wire := self._free.pop()).is_open:
                 return wire
+        if self._is_pinned:
+            raise _lost()
+        return await self._new()
+
+    async def _new(self) -> Wire:
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         cancellations = _cancellations()
-        wire = await self._new()
+        wire = await Wire.open(connection, self._timeout)
         # redis-py connects under asyncio.wait_for, which before Python 3.12 may swallow one
         if _cancellations() > cancellations:
             wire.close()
             raise asyncio.CancelledError
         return wire
-
-    async def _new(self) -> Wire:
-        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
-        return await Wire.open(connection, self._timeout)
 
 
 def _lost() -> LogUnavailable:
@@ -271,27 +293,29 @@ def _read_synced(line: Line) -> tuple[Any, int]:
     return line.read(), line.read()[0]
 
 
-def _outcome(line: Line, call: Call | SyncedCall) -> Any:
-    """Read all that Redis answers to a call, be it an error."""
-    try:
-        reply = line.read()
-    except redis.ResponseError as error:
-        reply = translate(error)
-    if isinstance(call, Call):
-        return reply
+def _outcomes(line: Line, calls: Sequence[Call | SyncedCall]) -> list[Any]:
+    replies = [_reply_or_error(line) for _ in calls]
+    if not any(isinstance(one, SyncedCall) for one in calls):
+        return replies
+    # one wait is for all that the connection wrote before
     synced = line.read()[0]
-    return reply if isinstance(reply, CheckpointError) else (reply, synced)
+    return [one if isinstance(one, CheckpointError) else (one, synced) for one in replies]
+
+
+def _reply_or_error(line: Line) -> Any:
+    try:
+        return line.read()
+    except redis.ResponseError as error:
+        return translate(error)
 
 
 def _evalsha(call: Call) -> tuple[Argument, ...]:
     return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
 
 
-def _packed(call: Call | SyncedCall) -> list[bytes]:
-    if isinstance(call, SyncedCall):
-        return _synced(call.call, call.timeout_ms)
-    return [_pack(_evalsha(call))]
-
-
 def _synced(call: Call, timeout_ms: int) -> list[bytes]:
-    return [_pack(_evalsha(call)), _pack(("WAITAOF", 1, 0, timeout_ms))]
+    return [_pack(_evalsha(call)), _waitaof(timeout_ms)]
+
+
+def _waitaof(timeout_ms: int) -> bytes:
+    return _pack(("WAITAOF", 1, 0, timeout_ms))

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .entry_id import EntryId
+from .errors import LogUnavailable
 from .keys import PartitionKeys
 from .lines import AsyncLines
 from .script import Argument
@@ -88,7 +89,11 @@ class Reader:
         keys = {PartitionKeys(*place).log.encode(): place for place in positions}
         after = map(str, positions.values())
         count = self._count(len(positions))
-        reply = await ask("XREAD", "COUNT", count, *block, "STREAMS", *keys, *after)
+        try:
+            reply = await ask("XREAD", "COUNT", count, *block, "STREAMS", *keys, *after)
+        except LogUnavailable:
+            self._sizes = []  # perhaps they have grown, and it was too much
+            raise
         found = {keys[key]: entries for key, entries in reply or ()}
         if found:
             looked_at = (entries[::ONE_IN] for entries in found.values())

@@ -31,9 +31,10 @@ class Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
         self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
-        self._unsent: list[bytes] = []
+        self._unsent: list[tuple[bytes, asyncio.Future[Any]]] = []
+        self._heard = 0.0
         self._watch: asyncio.TimerHandle | None = None
-        self.is_open = True
+        self._is_open = True
         # redis-py has no public way to hand its stream on, nor its names of the server's errors;
         # the stream's writer would close the connection with itself, so it is kept
         self._writer = connection._writer  # noqa: SLF001 - said above
@@ -58,13 +59,17 @@ class Wire(asyncio.Protocol):
             raise
         return cls(connection, timeout)
 
+    @property
+    def is_open(self) -> bool:
+        """Say if it may be asked: neither it nor the event loop that it lives in has ended."""
+        return self._is_open and not self._loop.is_closed()
+
     def ask(self, packed: bytes) -> asyncio.Future[Any]:
         """Send one command of a connection that is open; the future brings its reply or error."""
         asked = self._loop.create_future()
-        self._asked.append((asked, self._loop.time()))
         if not self._unsent:
             self._loop.call_soon(self._send)
-        self._unsent.append(packed)
+        self._unsent.append((packed, asked))
         if len(self._unsent) == AT_ONCE:
             self._send()
         return asked
@@ -73,8 +78,14 @@ class Wire(asyncio.Protocol):
         """Close the connection; who still waits for a reply is told that it is lost."""
         self._lose(ConnectionError("Connection closed."))
 
+    def drop(self) -> None:
+        """Close it from any thread: where garbage is collected, nobody chose to be."""
+        with suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self.close)
+
     def data_received(self, data: bytes) -> None:
         """Hand replies to who asked; those of calls that were cancelled are passed over."""
+        self._heard = self._loop.time()
         self._replies.feed(data)
         try:
             while (reply := self._replies.gets()) is not _NOTHING:
@@ -93,9 +104,12 @@ class Wire(asyncio.Protocol):
         self._lose(ConnectionError(str(error or "Connection closed by server.")))
 
     def _send(self) -> None:
-        packed, self._unsent = self._unsent, []
-        if packed and self.is_open:
-            self._transport.write(b"".join(packed))
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            # their time runs from now: the caller's own work may have come in between
+            now = self._loop.time()
+            self._asked += [(asked, now) for _, asked in unsent]
+            self._transport.write(b"".join([packed for packed, _ in unsent]))
             if self._watch is None:
                 self._watch = self._loop.call_later(self._timeout, self._look)
 
@@ -103,19 +117,21 @@ class Wire(asyncio.Protocol):
         """Give the connection up if the oldest question has had no reply for too long."""
         self._watch = None
         if self._asked:
-            left = self._asked[0][1] + self._timeout - self._loop.time()
+            since = max(self._asked[0][1], self._heard)
+            left = since + self._timeout - self._loop.time()
             if left <= 0:
                 self._lose(TimeoutError("Timeout reading from socket"))
             else:
                 self._watch = self._loop.call_later(left, self._look)
 
     def _lose(self, error: Exception) -> None:
-        self.is_open = False
+        self._is_open = False
         if self._watch:
             self._watch.cancel()
         with suppress(RuntimeError):  # the event loop is closed, and so is the connection
             self._transport.abort()
-        asked, self._asked = self._asked, deque()
-        for one, _ in asked:
+        asked = [*(one for one, _ in self._asked), *(one for _, one in self._unsent)]
+        self._asked, self._unsent = deque(), []
+        for one in asked:
             if not one.done():
                 one.set_exception(translate(error) or error)

@@ -192,7 +192,7 @@ class Archive:
         """Return the events of the latest incarnation of each of some jobs, by job and version."""
         return self._lives("latest_lives", [list(jobs)])
 
-    def _lives(self, name: str, values: list[list[Any]]) -> dict[str, list[Entry]]:
+    def _lives(self, name: str, values: Sequence[Any]) -> dict[str, list[Entry]]:
         def read(connection: Connection) -> dict[str, list[Entry]]:
             found: dict[str, list[Entry]] = {}
             for row in connection.execute(query(name), values).fetchall():

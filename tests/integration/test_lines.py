@@ -1,15 +1,19 @@
 """What asyncio code's connections do on a real Redis: shared, cancelled, kept waiting, lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from time import monotonic
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, closing
+from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
+import redis
 from losing_proxy import losing_proxy
 
+from checkpoint.embedded import Valkey
 from checkpoint.events.errors import LogUnavailable, ScriptUnknown
-from checkpoint.events.lines import AsyncLines
+from checkpoint.events.lines import AsyncLines, Lines
 from checkpoint.events.script import Call, Script
 
 
@@ -154,3 +158,131 @@ def test_lines_that_were_closed_connect_anew(redis_url: str) -> None:
             assert await name_of(lines) != name
 
     asyncio.run(work())
+
+
+def test_work_between_a_question_and_its_sending_is_not_the_servers_delay(redis_url: str) -> None:
+    async def compute() -> None:
+        sleep(0.6)  # noqa: ASYNC251 - what this is about
+
+    async def work() -> None:
+        async with lines_to(redis_url, 0.4) as lines:
+            await lines.execute("PING")
+            await asyncio.sleep(0.1)
+            reply, _ = await asyncio.gather(lines.execute("ECHO", "a"), compute())
+            assert reply == b"a"
+
+    asyncio.run(work())
+
+
+def test_a_reply_that_is_arriving_is_not_given_up(redis_url: str, namespace: str) -> None:
+    size = 3_000_000  # more than is read in one turn
+
+    async def work() -> None:
+        async with lines_to(redis_url, 0.4) as lines:
+            await lines.execute("SET", f"{namespace}:large", b"x" * size)
+            asked = asyncio.create_task(lines.execute("GET", f"{namespace}:large"))
+            for _ in range(2):
+                await asyncio.sleep(0)  # it is sent
+            sleep(0.6)  # noqa: ASYNC251 - what this is about
+            assert len(await asked) == size
+            await lines.execute("DEL", f"{namespace}:large")
+
+    asyncio.run(work())
+
+
+def test_who_waits_for_a_connection_that_is_closed_is_not_cancelled(redis_url: str) -> None:
+    async def work() -> None:
+        async with lines_to(redis_url) as lines:
+            asking = asyncio.create_task(lines.execute("PING"))
+            await asyncio.sleep(0)
+            await lines.aclose()
+            with pytest.raises(LogUnavailable):
+                await asking
+
+    asyncio.run(work())
+
+
+async def all_closed(redis_url: str, name: str) -> bool:
+    """Say if the server sees the end of all connections of this name within some seconds."""
+    with redis.Redis.from_url(redis_url) as client:
+        for _ in range(50):
+            if all(one["name"] != name for one in client.client_list()):
+                return True
+            await asyncio.sleep(0.1)
+    return False
+
+
+def test_closing_while_somebody_connects_leaves_nothing_open(
+    redis_url: str, namespace: str
+) -> None:
+    async def work() -> None:
+        kept = []
+        for turns in range(1, 30):
+            lines = AsyncLines(f"{redis_url}?client_name={namespace}", 1.0)
+            kept.append(lines)
+            asking = asyncio.create_task(lines.execute("PING"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await lines.aclose()
+            await asyncio.gather(asking, return_exceptions=True)
+        assert await all_closed(redis_url, namespace)
+
+    asyncio.run(work())
+
+
+def test_lines_that_are_dropped_close_their_connections(redis_url: str, namespace: str) -> None:
+    async def work() -> None:
+        lines = AsyncLines(f"{redis_url}?client_name={namespace}", 1.0)
+        await lines.execute("PING")
+        await lines.block("XREAD", "BLOCK", 1, "STREAMS", "nobody-writes-here", "0-0")
+        del lines
+        gc.collect()
+        assert await all_closed(redis_url, namespace)
+
+    asyncio.run(work())
+
+
+# the connection ends with its event loop, and nobody could close it
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_second_event_loop_has_a_connection_of_its_own(redis_url: str) -> None:
+    lines = AsyncLines(redis_url, 1.0)
+    for one in (b"first", b"second", b"third"):
+        assert asyncio.run(lines.execute("ECHO", one)) == one
+    asyncio.run(lines.aclose())
+    del lines
+    gc.collect()
+
+
+def test_a_pinned_connection_has_no_other_to_keep_waiting(redis_url: str) -> None:
+    async def work() -> None:
+        async with lines_to(redis_url) as lines, aclosing(await lines.pinned()) as pinned:
+            with pytest.raises(LogUnavailable):
+                await pinned.block("XREAD", "BLOCK", 1, "STREAMS", "nobody-writes-here", "0-0")
+
+    asyncio.run(work())
+
+
+class Forgotten(list[Call]):
+    """Calls before the second of which Redis forgets its scripts, as often as said."""
+
+    def __init__(self, calls: list[Call], lines: Lines, times: int) -> None:
+        super().__init__(calls)
+        self._lines, self._times = lines, times
+
+    def __iter__(self) -> Iterator[Call]:
+        for number in range(len(self)):
+            if number == 1 and self._times:
+                self._times -= 1
+                self._lines.execute("SCRIPT", "FLUSH")
+            yield self[number]
+
+
+def test_scripts_that_are_forgotten_again_and_again_are_loaded_again(tmp_path: Path) -> None:
+    script = Script.of("number", "return tonumber(ARGV[1])")
+    with (
+        Valkey(tmp_path / "valkey") as valkey,
+        closing(Lines(valkey.url, 5.0)) as lines,
+        closing(Lines(valkey.url, 5.0)) as other,
+    ):
+        calls = [Call(script, [], [number]) for number in (1, 2)]
+        assert lines.run_all_loaded(Forgotten(calls, other, 3)) == [1, 2]

@@ -5,9 +5,11 @@ from contextlib import aclosing
 
 import pytest
 import redis
+from losing_proxy import losing_proxy
 
 from checkpoint.events import slices
 from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.lines import AsyncLines
 
@@ -59,3 +61,28 @@ def test_small_entries_after_large_ones_are_read_many_at_once_again(
     found = lengths_read(redis_url, namespace, 100, [10_000] * 3 + [10] * 200)
     assert found[0] == 1
     assert max(found) == 100
+
+
+def test_after_a_read_that_failed_the_sizes_are_learnt_anew(
+    redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "BYTES_AT_ONCE", 10_000)
+    place = (namespace, 0)
+    log = PartitionKeys(*place).log
+
+    async def work() -> None:
+        with losing_proxy(redis_url) as proxy, redis.Redis.from_url(redis_url) as client:
+            async with aclosing(AsyncLines(proxy.url, 5.0)) as lines:
+                reader = slices.Reader(lines, 100)
+                client.xadd(log, {"event": b"small"})
+                (small,) = (await reader.read({place: ZERO}, 0.01))[place]
+                for _ in range(30):
+                    client.xadd(log, {"event": b"x" * 1000})
+                after = {place: EntryId.parse(small[0])}
+                proxy.cut()
+                with pytest.raises(LogUnavailable):
+                    await reader.read(after, 0.01)
+                proxy.mend()
+                assert len((await reader.read(after, 0.01))[place]) < 10
+
+    asyncio.run(work())
