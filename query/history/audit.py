@@ -13,8 +13,8 @@ from checkpoint.events.event import StageCompleted, StageFailed
 from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fold
 from checkpoint.query.pipeline import OPEN, Pipeline
 
-KEPT_JOBS = 8_000
-"""Jobs whose states are kept, some 10 MB, before half of them are let go: most events are of a job
+KEPT_JOBS = 5_000
+"""Jobs whose states are kept, some 6 MB, before half of them are let go: most events are of a job
 that had one lately."""
 
 Recall: TypeAlias = Callable[[Sequence[Entry]], Mapping[str, JobState]]
