@@ -9,6 +9,7 @@ theirs.
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -47,8 +48,13 @@ def _is_traced() -> bool:
     """Say whether the application traces; other libraries may have imported the API in vain."""
     if API not in sys.modules:
         return False
-    trace = import_module(API)  # waits for whoever is importing it just now
+    trace = _imported()
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+@cache
+def _imported() -> Any:
+    return import_module(API)  # waits for whoever is importing it just now
 
 
 @contextmanager
