@@ -128,7 +128,7 @@ def _micro_lines(micro: Sequence[Micro]) -> Iterator[str]:
         (
             one.function,
             f"{one.micros:.2f}",
-            f"{one.instructions:.1f}" if one.instructions else "-",
+            f"{one.instructions / 1000:.1f}" if one.instructions else "-",
             one.note,
         )
         for one in micro

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from .contest import contest
 from .machine import machine, versions
 from .micro import measure as measure_micro
-from .micro import with_instructions
 from .plan import Plan
 from .ratios import RATIOS
 from .report import Results, figure, plain, verdict
@@ -42,10 +41,8 @@ def run(plan: Plan, tell: Tell, only: Collection[str] = PARTS) -> Results:
             contenders = list(contest(bench))
             bench.clean()
         if "micro" in only:
-            micro = list(measure_micro(bench))
-    if micro and plan.counts_instructions:
-        tell("callgrind counts …")
-        with_instructions(micro)
+            tell("the hot functions and scripts …")
+            micro = measure_micro(bench)
     return Results(
         plan=plan.name,
         began=began,

@@ -9,7 +9,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import redis
 
+from bench import callgrind
 from bench.benchmark import Sockets
 from bench.ratios import RATIOS
 from bench.report import contender_lines, ratio_lines
@@ -22,7 +24,7 @@ AIMS = [aim for ratio in RATIOS for aim in ratio.AIMS]
 VERBS = {"save", "lookup", "ingest", "replay", "bytes"}
 
 
-PARTS = ("save", "lookup", "batch")
+PARTS = ("save", "lookup", "batch", "micro")
 """What is run here; all of it takes minutes, which is what `make bench QUICK=1` is for."""
 
 
@@ -62,6 +64,25 @@ def test_the_table_names_everything(out: Path, results: dict[str, Any]) -> None:
         assert f"| {aim.number} | {aim.what} |" in table
     for name, version in results["versions"].items():
         assert f"| {name} | {version} |" in table
+
+
+def test_hot_functions_and_script_calls_are_timed(results: dict[str, Any]) -> None:
+    micros = {one["function"]: one["micros"] for one in results["micro"]}
+    assert all(taken > 0 for taken in micros.values())
+    assert {"encode an event", "decode an entry", "script call: append one event"} <= set(micros)
+
+
+@pytest.mark.skipif(callgrind.program() is None, reason="counting needs valgrind on the path")
+def test_instructions_of_a_server_are_counted(tmp_path: Path) -> None:
+    with (
+        callgrind.CountedValkey(tmp_path / "valkey", port=0) as valkey,
+        redis.Redis.from_url(valkey.url) as client,
+    ):
+        client.rpush("numbers", *range(1000))
+        one = valkey.instructions(lambda _: client.lrange("numbers", 0, 0), 50)
+        thousand = valkey.instructions(lambda _: client.lrange("numbers", 0, -1), 50)
+    assert 1000 < one < 100_000
+    assert thousand > 2 * one
 
 
 def test_pictures_are_well_formed(out: Path) -> None:
