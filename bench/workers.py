@@ -16,11 +16,14 @@ from checkpoint.embedded.worker import Worker
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.keys import PartitionKeys
 
-from .process import TICK, cpu_seconds
+from .process import cpu_seconds
+from .ration import rationed
 from .servers import PATIENCE_SECONDS, Bench, environ, wait_until
-from .workload import Filled
+from .workload import Filled, fill
 
 LOOK_SECONDS = 0.01
+SHARING_SECONDS = 2.5
+"""Two heartbeats: by then all workers know of each other."""
 FROM, TO = 0.15, 0.85
 """A rate is that of the middle of a backlog: starting and the last partition are left out."""
 
@@ -91,8 +94,6 @@ class Look(NamedTuple):
     at_ms: float
     """By Redis' clock."""
     applied: int
-    worker_seconds: float
-    """Of processor time, of all workers together."""
     redis_seconds: float
 
 
@@ -113,11 +114,6 @@ class Drain(NamedTuple):
         return self.events / max(self.end.at_ms - self.begin.at_ms, 1.0) * 1000
 
     @property
-    def per_worker_second(self) -> float:
-        """Events, by the workers' processor time."""
-        return self.events / max(self.end.worker_seconds - self.begin.worker_seconds, TICK)
-
-    @property
     def redis_micros(self) -> float:
         """Processor time of Redis for an event."""
         return (self.end.redis_seconds - self.begin.redis_seconds) / self.events * 1e6
@@ -131,24 +127,42 @@ def drain(
     cores: Sequence[int | None] = (None,),
 ) -> Drain:
     """Let workers of one kind, as many as `cores` and each kept on its own, drain a backlog."""
-    with bench.redis() as client, ExitStack() as stack:
-        gauge = Gauge(client, settings, kind, sorted(filled.ids))
-        processes = []
+    with ExitStack() as stack:
         for core in cores:
             worker = prepared(bench, kind, settings)
             stack.callback(worker.stop)
             worker.launch()
-            processes.append(pid_of(worker))
             if core is not None:
-                os.sched_setaffinity(processes[-1], {core})
-        looks = list(_looks(gauge, filled, processes, pid_of(bench.valkey)))
+                os.sched_setaffinity(pid_of(worker), {core})
+        return _drained(bench, settings, kind, filled)
+
+
+def drain_rationed(
+    bench: Bench, settings: Settings, kind: str, events: int, *, workers: int, share: float
+) -> Drain:
+    """Let so many workers, each of which runs for a share of the time, drain what is appended.
+
+    They have shared the partitions before there is any work.
+    """
+    with working(bench, settings, *[kind] * workers) as running:
+        time.sleep(SHARING_SECONDS)
+        with rationed([pid_of(one) for one in running], share):
+            filled = fill(settings, events, seconds=bench.plan.fill_seconds)
+            return _drained(bench, settings, kind, filled)
+
+
+def _drained(bench: Bench, settings: Settings, kind: str, filled: Filled) -> Drain:
+    """Look until all is applied; return the way through the middle of what was left."""
+    with bench.redis() as client:
+        gauge = Gauge(client, settings, kind, sorted(filled.ids))
+        looks = list(_looks(gauge, filled, pid_of(bench.valkey)))
     begin = next(one for one in looks if one.applied >= filled.events * FROM)
     end = next(one for one in looks if one.applied >= filled.events * TO)
     # a backlog so small that it went at one stroke has no middle
     return Drain(looks[0] if begin is end else begin, end)
 
 
-def _looks(gauge: Gauge, filled: Filled, workers: Sequence[int], server: int) -> Iterator[Look]:
+def _looks(gauge: Gauge, filled: Filled, server: int) -> Iterator[Look]:
     """Look until all is applied; TimeoutError."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     applied = 0
@@ -156,7 +170,7 @@ def _looks(gauge: Gauge, filled: Filled, workers: Sequence[int], server: int) ->
         now_ms, positions = gauge.read()
         pairs = zip(gauge.partitions, positions, strict=True)
         applied = sum(bisect_right(filled.ids[number], at) for number, at in pairs)
-        yield Look(now_ms, applied, sum(map(cpu_seconds, workers)), cpu_seconds(server))
+        yield Look(now_ms, applied, cpu_seconds(server))
         if time.monotonic() > deadline:
             raise TimeoutError(f"{applied:,} of {filled.events:,} events were applied")
         time.sleep(LOOK_SECONDS)
