@@ -13,8 +13,9 @@ from .view import BESIDE_DATA, encode_state, stamp_of, view_of
 
 WRITE_VIEWS = Script.load("checkpoint.projector", "write_views")
 
-INDEX_KEEPS = 16
-"""Versions that a job's index keeps after the view has them: how far a repeated request is seen."""
+INDEX_KEEPS = 64
+"""Versions that a job's index keeps after the view has them: how far the append script looks back
+for a request that is sent again. So many saves of a job may wait for their replies at a time."""
 
 
 class Change(NamedTuple):

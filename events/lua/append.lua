@@ -40,7 +40,8 @@
 --     detail      of a save under the caller's own key its stage; of a rewind the JSON list of the
 --                 stages whose keys it forgets; of a claim "lease-in-ms owner"; or ""
 
--- a call that is made again follows the first one closely
+-- What is made again was in flight with others, and these may have come in between. The index keeps
+-- as many versions that the view has.
 local LOOKS_BACK = 64
 -- Lua's stack holds some 8,000 arguments, and a job may get more events than that. Nothing after the
 -- first XADD may fail: what is in the log and in no head is lost to its job.

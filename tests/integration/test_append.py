@@ -33,6 +33,10 @@ from checkpoint.events.settings import Settings
 MINUTE_MS = 60_000
 
 
+IN_FLIGHT = 64
+"""Saves of one job that may wait for their replies at a time, as the guarantees have it."""
+
+
 def done(job: str, stage: str = "cut", ttl_ms: int = MINUTE_MS, **more: Any) -> Request:
     key = more.get("key", "")
     return Request(StageCompleted(job=job, stage=stage, ttl_ms=ttl_ms, key=key), **more)
@@ -348,6 +352,15 @@ def test_a_retry_is_recognised_after_the_projector_applied_the_event(log: RealLo
     log.append(*(done("j", f"s{n}") for n in range(10)))
     log.project()
     assert one(log.send(call, again=True)) == first._replace(repeated=True)
+
+
+def test_all_saves_of_a_job_that_were_in_flight_are_recognised(log: RealLog) -> None:
+    calls = [log.batches(done("j", f"s{n}")) for n in range(IN_FLIGHT)]
+    first = [one(log.send(call)) for call in calls]
+    log.project()
+    again = [one(log.send(call, again=True)) for call in calls]
+    assert again == [answer._replace(repeated=True) for answer in first]
+    assert log.events() == IN_FLIGHT
 
 
 def test_a_retried_deletion_is_recognised(log: RealLog) -> None:

@@ -16,6 +16,7 @@ from checkpoint.events.event import StageCompleted
 from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Slice
+from checkpoint.projector.change import INDEX_KEEPS
 from checkpoint.projector.fold import NOTHING
 from checkpoint.projector.projector import Projector
 from checkpoint.projector.view import BESIDE_DATA
@@ -212,12 +213,13 @@ def test_a_job_of_very_many_stages_in_one_slice_is_applied(log: RealLog) -> None
 
 
 def test_the_index_keeps_the_latest_versions_only_once_the_view_has_them(log: RealLog) -> None:
-    complete(log, *(f"s{n}" for n in range(60)))
-    assert index(log) == list(range(1, 61))
+    count = INDEX_KEEPS + 50
+    complete(log, *(f"s{n}" for n in range(count)))
+    assert index(log) == list(range(1, count + 1))
     log.project(size=7)
-    assert index(log) == list(range(45, 61))
+    assert index(log) == list(range(51, count + 1))
     complete(log, "more")
-    assert index(log) == list(range(45, 62))
+    assert index(log) == list(range(51, count + 2))
 
 
 def index(log: RealLog) -> list[int]:

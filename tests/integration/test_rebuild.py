@@ -24,7 +24,7 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.keys import partition_of
 from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
-from checkpoint.projector.change import parse_written, write_views
+from checkpoint.projector.change import INDEX_KEEPS, parse_written, write_views
 from checkpoint.projector.fold import NOTHING
 from checkpoint.projector.projection import by_job, project
 from checkpoint.projector.projector import Projector
@@ -196,10 +196,11 @@ def test_a_state_of_another_life_or_of_an_entry_that_was_lost_is_not_written(log
 
 
 def test_the_index_of_a_rebuilt_view_keeps_the_latest_versions_only(log: RealLog) -> None:
-    complete(log, "j", *STAGES)
+    count = INDEX_KEEPS + 24
+    complete(log, "j", *(f"s{n}" for n in range(count)))
     rebuild_all(log)
     fields = log.client.hkeys(log.keys("j").head)
-    assert sorted(int(name) for name in fields if name.isdigit()) == list(range(25, 41))
+    assert sorted(int(name) for name in fields if name.isdigit()) == list(range(25, count + 1))
 
 
 def test_a_view_expires_with_its_job(log: RealLog) -> None:
