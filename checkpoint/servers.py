@@ -4,10 +4,11 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, aclosing, closing
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from weakref import finalize
 
 from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
@@ -51,7 +52,11 @@ class Servers:
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
-        return self._go_on(steps, None)
+        with closing(steps):  # lets go of what they hold, however this ends
+            step = _next(steps, None)
+            while not isinstance(step, _End):
+                step = _next(steps, self._answer(step))
+            return step.value
 
     def close(self) -> None:
         """Close the connections."""
@@ -63,33 +68,52 @@ class Servers:
         other._redis = redis  # noqa: SLF001 - of its own class
         return other
 
-    def _go_on(self, steps: Steps[T], answer: Any) -> T:
-        """Hand in the answer to what was asked last, a result or an error, and go on to the end."""
-        with closing(steps):  # lets go of what they hold, however this ends
-            while True:
-                try:
-                    step = _next(steps, answer)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-                try:
-                    answer = self._perform(step)
-                except CheckpointError as error:
-                    answer = error
+    def _answer(self, step: Step) -> Any:
+        try:
+            return self._perform(step)
+        except CheckpointError as error:
+            return error
 
     def _together(self, parts: Sequence[Steps[Any]]) -> list[Any]:
-        asked = cast("Iterator[Call | SyncedCall]", map(next, parts))  # as Together has it
+        """Carry out parts side by side: what all of them wait for is waited for once."""
+        with ExitStack() as stack:
+            for part in parts:
+                stack.enter_context(closing(part))
+            begun = cast("Iterator[Call | SyncedCall]", map(next, parts))  # as Together has it
+            answers = self._run_all(parts, begun)
+            asked: dict[Steps[Any], Any] = {}
+            while answers:
+                asked |= {part: self._go_on(part, answer) for part, answer in answers.items()}
+                answers = self._answers(asked)
+        return _results([asked[part].value for part in parts])
+
+    def _answers(self, asked: Mapping[Steps[Any], Any]) -> dict[Steps[Any], Any]:
+        """Answer what parts ask: after one pause for all that pause, all calls at a time."""
+        if pauses := {part: one.seconds for part, one in asked.items() if isinstance(one, Pause)}:
+            time.sleep(max(pauses.values()))
+            return dict.fromkeys(pauses)
+        calls = {part: one for part, one in asked.items() if not isinstance(one, _End)}
+        return self._run_all(calls, iter(calls.values())) if calls else {}
+
+    def _run_all(
+        self, parts: Collection[Steps[Any]], calls: "Iterator[Call | SyncedCall]"
+    ) -> dict[Steps[Any], Any]:
         try:
-            answers = self._redis.run_all(asked)
+            answers = self._redis.run_all(calls)
         except CheckpointError as error:
-            deque(asked, maxlen=0)  # those that were not begun: all are told
+            deque(calls, maxlen=0)  # those that were not begun: all are told
             answers = [error] * len(parts)
-        outcomes = []
-        for part, answer in zip(parts, answers, strict=True):
-            try:
-                outcomes.append(self._go_on(part, answer))
-            except CheckpointError as error:
-                outcomes.append(error)
-        return _results(outcomes)
+        return dict(zip(parts, answers, strict=True))
+
+    def _go_on(self, steps: Steps[Any], answer: Any) -> "Call | SyncedCall | Pause | _End[Any]":
+        """Go on until the steps ask for what others may ask for too, or end with what they do."""
+        try:
+            step = _next(steps, answer)
+            while not isinstance(step, Call | SyncedCall | Pause | _End):
+                step = _next(steps, self._answer(step))
+        except CheckpointError as error:
+            return _End(error)
+        return step
 
     def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
@@ -133,17 +157,11 @@ class AsyncServers:
 
     async def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
-        answer: Any = None
         with closing(steps):  # lets go of what they hold, however this ends
-            while True:
-                try:
-                    step = _next(steps, answer)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return] # StopIteration carries Any
-                try:
-                    answer = await self._perform(step)
-                except CheckpointError as error:
-                    answer = error
+            step = _next(steps, None)
+            while not isinstance(step, _End):
+                step = _next(steps, await self._answer(step))
+            return step.value
 
     async def close(self) -> None:
         """Close the connections."""
@@ -155,6 +173,12 @@ class AsyncServers:
         other = copy(self)
         other._redis = redis  # noqa: SLF001 - of its own class
         return other
+
+    async def _answer(self, step: Step) -> Any:
+        try:
+            return await self._perform(step)
+        except CheckpointError as error:
+            return error
 
     async def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
@@ -184,9 +208,20 @@ class AsyncServers:
                 return await asyncio.sleep(seconds)
 
 
-def _next(steps: Steps[Any], answer: Any) -> Step:
+@dataclass(slots=True)
+class _End(Generic[T]):
+    """What steps come to."""
+
+    value: T
+
+
+def _next(steps: Steps[T], answer: Any) -> Step | _End[T]:
+    """Hand in the answer to what was asked last, a result or an error."""
     failed = isinstance(answer, CheckpointError)
-    return steps.throw(answer) if failed else steps.send(answer)
+    try:
+        return steps.throw(answer) if failed else steps.send(answer)
+    except StopIteration as stop:
+        return _End(stop.value)
 
 
 def _results(outcomes: Sequence[Any]) -> list[Any]:

@@ -27,8 +27,9 @@ def test_a_disk_that_is_never_synced_is_waited_for_once_and_not_for_each_partiti
         Valkey(tmp_path / "valkey", options={"appendfsync": "no"}) as valkey,
         CheckpointManager(Settings(redis_url=valkey.url, partitions=16, timeout=1.0)) as manager,
     ):
-        manager.save("job", "stage", 1)  # which makes the log
-        begun = monotonic()
-        with pytest.raises(NotSynced):
-            manager.save_many([(f"job{one}", "stage", 1) for one in range(64)], ack="synced")
-        assert monotonic() - begun < 3
+        # the first makes the log, and finds that Redis does not know the script
+        for _ in range(2):
+            begun = monotonic()
+            with pytest.raises(NotSynced):
+                manager.save_many([(f"job{one}", "stage", 1) for one in range(64)], ack="synced")
+            assert monotonic() - begun < 3
