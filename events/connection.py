@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     ConnectionError,  # noqa: A004 - the driver's own name
@@ -24,7 +21,6 @@ from .errors import (
     ScriptUnknown,
     UnsupportedServer,
 )
-from .script import Call
 
 SOCKET_SECONDS = 5.0
 """A connection that says nothing for so long is given up; blocking reads ask for less."""
@@ -37,32 +33,6 @@ def options(timeout: float) -> dict[str, Any]:
     protocol is the one whose replies all drivers and servers bring alike.
     """
     return {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
-
-
-def connect_async(url: str, timeout: float = SOCKET_SECONDS) -> "redis.asyncio.Redis":
-    """Open a worker's client; nothing is sent before the first command."""
-    with valid(url):
-        return redis.asyncio.Redis.from_url(
-            url, retry=AsyncRetry(NoBackoff(), 0), **options(timeout)
-        )
-
-
-async def run_loaded(client: Any, call: Call) -> Any:
-    """Call a script over a client, as AsyncLines.run_loaded does over a line."""
-    with translated():
-        try:
-            return await client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-        except NoScriptError:
-            return await client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn the driver's errors into this system's."""
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise translate(error) or error from error
 
 
 def translate(error: BaseException) -> CheckpointError | None:  # noqa: PLR0911 - a table

@@ -13,7 +13,7 @@ from faust.transport import base
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service, get_logger
 
-from .connection import SOCKET_SECONDS, connect_async
+from .connection import SOCKET_SECONDS
 from .cursor import Cursor
 from .entry_id import ZERO, EntryId
 from .errors import InvalidSettings
@@ -51,7 +51,7 @@ class Consumer(base.Consumer):
         """Read from the server that `transport` names, as a new member of the app's group."""
         super().__init__(transport, *args, **kwargs)
         conf, options = self.app.conf, transport.options
-        self._client = connect_async(options.redis_url)
+        self._client = AsyncLines(options.redis_url, SOCKET_SECONDS)
         member = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._shares = Shares(
             self._client,

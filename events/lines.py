@@ -169,6 +169,19 @@ class AsyncLines:
         """Run one command."""
         return await (await self._wire()).ask(_pack(words))
 
+    async def execute_all(self, commands: Iterable[tuple[Argument, ...]]) -> list[Any]:
+        """Run commands in one round trip.
+
+        An error with which Redis answers one stands in place of its reply. LogUnavailable where
+        the wire is lost: any number of them may have been carried out.
+        """
+        wire = await self._wire()
+        asked = [wire.ask(_pack(words)) for words in commands]
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        if not wire.is_open and isinstance(replies[-1], LogUnavailable):
+            raise replies[-1]
+        return replies
+
     async def block(self, *words: Argument) -> Any:
         """Run one command that may wait for what is yet to happen: nobody else waits with it."""
         async with self._own() as wire:

@@ -5,10 +5,8 @@ from hashlib import blake2b
 from math import ceil
 from typing import NamedTuple
 
-from redis.asyncio import Redis
-
-from .connection import run_loaded, translated
 from .keys import members as members_key
+from .lines import AsyncLines
 from .script import Call, Script
 
 BEAT = Script.load("checkpoint.events", "beat")
@@ -26,9 +24,9 @@ class Beat(NamedTuple):
 class Members:
     """The heartbeat set of a group, one per topic, as one member of it sees it."""
 
-    def __init__(self, client: Redis, group: str, member: str, lapse: float) -> None:
+    def __init__(self, redis: AsyncLines, group: str, member: str, lapse: float) -> None:
         """Speak for `member`, who counts as dead after `lapse` seconds without a heartbeat."""
-        self._client = client
+        self._redis = redis
         self._group = group
         self.member = member
         self._lapse_ms = round(lapse * 1000)
@@ -36,15 +34,13 @@ class Members:
     async def beat(self, topic: str) -> Beat:
         """Say that this member is alive, and hear who else is. Raises LogUnavailable."""
         key = members_key(topic, self._group)
-        joined, *live = await run_loaded(
-            self._client, Call(BEAT, [key], [self.member, self._lapse_ms])
-        )
+        call = Call(BEAT, [key], [self.member, self._lapse_ms])
+        joined, *live = await self._redis.run_loaded(call)
         return Beat(bool(joined), frozenset(member.decode() for member in live))
 
     async def leave(self, topic: str) -> None:
         """Count as dead from now on. Raises LogUnavailable."""
-        with translated():
-            await self._client.zrem(members_key(topic, self._group), self.member)
+        await self._redis.execute("ZREM", members_key(topic, self._group), self.member)
 
 
 def share(members: Iterable[str], partitions: int) -> dict[int, str]:

@@ -2,12 +2,10 @@
 
 from typing import Protocol
 
-from redis.asyncio import Redis
-
-from .connection import run_loaded
 from .cursor import Progress
 from .entry_id import ZERO, EntryId
 from .keys import PartitionKeys
+from .lines import AsyncLines
 from .script import Call, Script
 from .slices import Place
 
@@ -31,9 +29,9 @@ class Group:
     position where any Redis tool can see it.
     """
 
-    def __init__(self, client: Redis, name: str, start: str = "0-0") -> None:
+    def __init__(self, redis: AsyncLines, name: str, start: str = "0-0") -> None:
         """Use the group `name`; where it has to be created it begins at `start`, an id or $."""
-        self._client = client
+        self._redis = redis
         self.name = name
         self._start = start
 
@@ -48,4 +46,4 @@ class Group:
             [PartitionKeys(*place).log],
             [self.name, self._start, str(made.start), str(made.last), made.entries],
         )
-        return EntryId.parse(await run_loaded(self._client, call))
+        return EntryId.parse(await self._redis.run_loaded(call))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zlib import crc32
@@ -12,10 +12,11 @@ from faust.transport import base
 from faust.types import TP, AppT, HeadersArg, RecordMetadata
 from mode import Service, get_logger
 
-from .connection import SOCKET_SECONDS, connect_async, translated
+from .connection import SOCKET_SECONDS
 from .entry_id import EntryId
 from .errors import CheckpointError, InvalidSettings
 from .keys import PartitionKeys
+from .lines import AsyncLines
 from .message import encode
 from .outage import AWAY, Outage
 from .topics import Topics
@@ -52,8 +53,8 @@ class Producer(base.Producer):
     def __init__(self, transport: "Transport", **kwargs: Any) -> None:
         """Send through the server that `transport` names."""
         super().__init__(transport, **kwargs)
-        self._client = connect_async(transport.options.redis_url)
-        self._topics = Topics(self._client)
+        self._redis = AsyncLines(transport.options.redis_url, SOCKET_SECONDS)
+        self._topics = Topics(self._redis)
         self._outbox: asyncio.Queue[Outgoing] = asyncio.Queue(OUTBOX)
         self._outage = Outage(self.logger)
         self._turn = count()
@@ -64,7 +65,7 @@ class Producer(base.Producer):
 
     async def on_shutdown(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._redis.aclose()
 
     async def flush(self) -> None:
         """Wait until all messages are sent; five seconds at most if this is the end."""
@@ -172,11 +173,9 @@ class Producer(base.Producer):
                 message.sent.set_result(_metadata(message.tp, EntryId.parse(reply)))
 
     async def _append(self, batch: list[Outgoing]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for message in batch:
-            pipeline.xadd(PartitionKeys(*message.tp).log, message.fields)
-        with translated():
-            return await pipeline.execute(raise_on_error=False)
+        return await self._redis.execute_all(
+            ("XADD", PartitionKeys(*one.tp).log, "*", *chain(*one.fields.items())) for one in batch
+        )
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         deadline = monotonic() + self.app.conf.producer_request_timeout

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable
 from logging import Logger
 
-from redis.asyncio import Redis
-
+from .lines import AsyncLines
 from .members import Beat, Members, share
 from .slices import Place
 from .topics import Topics, check_count
@@ -15,7 +14,7 @@ class Shares:
 
     def __init__(
         self,
-        client: Redis,
+        redis: AsyncLines,
         members: Members,
         declared: Callable[[str], int | None],
         default: int | None,
@@ -26,7 +25,7 @@ class Shares:
         `declared` says how many partitions the app wants a topic to have, if it says so; topics
         that are missing are created with that number or `default`, or waited for if that is None.
         """
-        self.topics = Topics(client)
+        self.topics = Topics(redis)
         self.waiting = False
         """Whether the last heartbeat was not the time yet to take a share of every topic."""
         self._members = members

@@ -1,18 +1,16 @@
 """Topics: how many partitions each has, as Redis stores it."""
 
-from redis.asyncio import Redis
-
-from .connection import translated
 from .errors import InvalidName, PartitionCountMismatch
 from .keys import topic_meta
+from .lines import AsyncLines
 
 
 class Topics:
     """The partition counts of topics, each asked for once: they are fixed at creation."""
 
-    def __init__(self, client: Redis) -> None:
-        """Ask `client`."""
-        self._client = client
+    def __init__(self, redis: AsyncLines) -> None:
+        """Ask over `redis`."""
+        self._redis = redis
         self._counts: dict[str, int] = {}
 
     def known(self, topic: str) -> int | None:
@@ -30,8 +28,7 @@ class Topics:
         """
         if (known := self._counts.get(topic)) is not None:
             return known
-        with translated():
-            stored = await self._client.hget(_meta(topic), "partitions")
+        stored = await self._redis.execute("HGET", _meta(topic), "partitions")
         if stored is not None:
             self._counts[topic] = int(stored)
         return self._counts.get(topic)
@@ -41,8 +38,7 @@ class Topics:
 
         Raises LogUnavailable and InvalidName.
         """
-        with translated():
-            await self._client.hsetnx(_meta(topic), "partitions", str(partitions))
+        await self._redis.execute("HSETNX", _meta(topic), "partitions", partitions)
         return await self.partitions(topic) or partitions
 
     async def declare(self, topic: str, partitions: int) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 
 import pytest
 from real_log import RealLog, forever, projecting
 
 from checkpoint.events import watermark
 from checkpoint.events.append import Request
-from checkpoint.events.connection import connect_async
 from checkpoint.events.cursor import Progress
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.event import StageCompleted
+from checkpoint.events.lines import AsyncLines
 from checkpoint.events.positions import Group
 from checkpoint.query.lag import Lag, measure_lag
 
@@ -44,8 +45,8 @@ def publish(log: RealLog, number: int, made: Progress) -> None:
     """Move the projector's consumer group, as its worker does."""
 
     async def advance() -> None:
-        async with connect_async(log.settings.redis_url) as client:
-            await Group(client, "projector").advance((log.settings.namespace, number), made)
+        async with aclosing(AsyncLines(log.settings.redis_url, 5.0)) as redis:
+            await Group(redis, "projector").advance((log.settings.namespace, number), made)
 
     asyncio.run(advance())
 

@@ -277,12 +277,64 @@ class Forgotten(list[Call]):
             yield self[number]
 
 
-def test_scripts_that_are_forgotten_again_and_again_are_loaded_again(tmp_path: Path) -> None:
-    script = Script.of("number", "return tonumber(ARGV[1])")
-    with (
-        Valkey(tmp_path / "valkey") as valkey,
-        closing(Lines(valkey.url, 5.0)) as lines,
-        closing(Lines(valkey.url, 5.0)) as other,
-    ):
-        calls = [Call(script, [], [number]) for number in (1, 2)]
+class ForgottenAtOnce(AsyncLines):
+    """Lines to a Redis that forgets each script as soon as it is loaded, as often as said."""
+
+    times = 3
+
+    async def load(self, script: Script) -> None:
+        await super().load(script)
+        if self.times:
+            self.times -= 1
+            await self.execute("SCRIPT", "FLUSH")
+
+
+NUMBER = Script.of("number", "return tonumber(ARGV[1])")
+
+
+@pytest.fixture
+def own_redis_url(tmp_path: Path) -> Iterator[str]:
+    """Yield the URL of a Redis that nobody else loads scripts into."""
+    with Valkey(tmp_path / "valkey") as valkey:
+        yield valkey.url
+
+
+def test_scripts_that_are_forgotten_again_and_again_are_loaded_again(own_redis_url: str) -> None:
+    with closing(Lines(own_redis_url, 5.0)) as lines, closing(Lines(own_redis_url, 5.0)) as other:
+        calls = [Call(NUMBER, [], [number]) for number in (1, 2)]
         assert lines.run_all_loaded(Forgotten(calls, other, 3)) == [1, 2]
+
+
+def test_so_are_those_that_asyncio_code_calls(own_redis_url: str) -> None:
+    async def work() -> None:
+        async with aclosing(ForgottenAtOnce(own_redis_url, 5.0)) as lines:
+            assert await lines.run_loaded(Call(NUMBER, [], [7])) == 7
+            assert not lines.times
+            await lines.execute("SCRIPT", "FLUSH")
+            assert await lines.run_loaded(Call(NUMBER, [], [8])) == 8
+
+    asyncio.run(work())
+
+
+def test_of_several_commands_each_has_its_own_reply_or_error(
+    redis_url: str, namespace: str
+) -> None:
+    async def work() -> None:
+        async with lines_to(redis_url) as lines:
+            await lines.execute("SET", f"{{{namespace}}}", 1)
+            commands = [("ECHO", b"a"), ("LPUSH", f"{{{namespace}}}", 1), ("ECHO", b"b")]
+            before, refused, after = await lines.execute_all(commands)
+            assert (before, after) == (b"a", b"b")
+            assert isinstance(refused, LogUnavailable)
+            assert "WRONGTYPE" in str(refused)
+
+    asyncio.run(work())
+
+
+def test_a_wire_that_is_lost_fails_all_of_several_commands(redis_url: str) -> None:
+    async def work() -> None:
+        async with lines_to(redis_url) as lines:
+            with pytest.raises(LogUnavailable):
+                await lines.execute_all([("ECHO", b"a"), ("QUIT",), ("ECHO", b"b")])
+
+    asyncio.run(work())

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 import redis
 
-from checkpoint.events.connection import connect_async
 from checkpoint.events.cursor import Progress
 from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.lines import AsyncLines
 from checkpoint.events.positions import Group
 
 
@@ -31,8 +32,8 @@ class Log:
         return asyncio.run(self._advance(None, start))
 
     async def _advance(self, made: Progress | None, start: str) -> EntryId:
-        async with connect_async(self.url) as client:
-            group = Group(client, "readers", start)
+        async with aclosing(AsyncLines(self.url, 5.0)) as redis:
+            group = Group(redis, "readers", start)
             return await (group.advance(self.place, made) if made else group.read(self.place))
 
     @property

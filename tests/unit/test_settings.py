@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from checkpoint.events.connection import connect_async
 from checkpoint.events.errors import InvalidName, InvalidSettings
+from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.servers import Servers
 
@@ -129,7 +129,7 @@ def test_a_refused_url_keeps_its_password_to_itself(variable: str, url: str) -> 
     "url", ["redis://:hunter2@h:port/0", "redis://:hunter2/x@localhost", "redis://h/0?db=hunter2"]
 )
 def test_a_client_refuses_a_bad_url_without_its_password(url: str) -> None:
-    for opening in (lambda url: Servers(Settings(redis_url=url)), connect_async):
+    for opening in (lambda url: Servers(Settings(redis_url=url)), lambda url: AsyncLines(url, 1.0)):
         with pytest.raises(InvalidSettings, match="REDIS_URL") as refused:
             opening(url)
         assert "hunter2" not in str(refused.value)
