@@ -1,3 +1,3 @@
-"""What all tests share: the servers and what each test has of them to itself."""
+"""What all tests share: the servers, and what each test has of them to itself."""
 
-pytest_plugins = ("server_fixtures",)
+pytest_plugins = ("server_fixtures", "log_fixtures")

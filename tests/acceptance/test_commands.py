@@ -15,7 +15,7 @@ import click
 import pytest
 import redis
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner, Result
+from command_line import run
 from paced import PacedManager
 from processes import environ, eventually, running, worker
 from real_log import RealLog
@@ -28,23 +28,9 @@ from checkpoint.events.keys import PartitionKeys, topic_meta
 
 
 @pytest.fixture
-def settings(
-    redis_url: str, postgres_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    settings = Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-    for name, value in environ(settings).items():
-        monkeypatch.setenv(name, value)
-    return settings
-
-
-@pytest.fixture
 def manager(settings: Settings) -> Iterator[CheckpointManager]:
     with PacedManager(settings) as manager:
         yield manager
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, words)
 
 
 def json_of(*words: str) -> Any:
@@ -453,7 +439,7 @@ def test_on_a_terminal_delete_asks(manager: CheckpointManager, settings: Setting
         return screen
 
     for words in (("delete", "job-1"), ("delete", "job-1", "nope")):
-        unasked = CliRunner().invoke(main, words, input="y\n")
+        unasked = run(*words, given="y\n")
         assert (unasked.exit_code, unasked.stdout) == (1, "job-1: forgets fetch\n")
         assert unasked.stderr.endswith("--yes does not ask\nNothing was done\n")
     refused, interrupted, accepted = asked(), asked(), asked()
@@ -587,7 +573,7 @@ def test_the_doctor_counts_restarts_and_not_partitions(settings: Settings, tmp_p
 
 def restarts(settings: Settings) -> Any:
     """Return what the doctor says of the restarts of Redis."""
-    said = CliRunner().invoke(main, ["doctor", "--json"], env=environ(settings)).stdout
+    said = run("doctor", "--json", **environ(settings)).stdout
     return next(one for one in json.loads(said)["findings"] if one["subject"] == "restarts")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 import redis
-from click.testing import CliRunner
+from command_line import run
 from paced import PacedManager
 from processes import environ, running
 from real_log import RealLog
@@ -105,16 +105,6 @@ MEANINGS: Mapping[str, Check] = {
 
 
 @pytest.fixture
-def settings(
-    redis_url: str, postgres_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    settings = Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-    for name, value in environ(settings).items():
-        monkeypatch.setenv(name, value)
-    return settings
-
-
-@pytest.fixture
 def letter(settings: Settings) -> str:
     """Let there be jobs to which everything happened, and a dead letter; return its name."""
     film = Pipeline("film", ["cut", "mix", "export"])
@@ -139,7 +129,7 @@ def letter(settings: Settings) -> str:
 
 
 def printed(*words: str) -> dict[str, Any]:
-    result = CliRunner().invoke(main, [*words, "--json"])
+    result = run(*words, "--json")
     found: dict[str, Any] = json.loads(result.stdout)
     return found
 
@@ -178,7 +168,7 @@ def test_every_command_prints_an_object_of_the_one_vocabulary(letter: str) -> No
 
 @pytest.mark.usefixtures("letter")
 def test_so_does_every_line_of_what_goes_on(settings: Settings) -> None:
-    lines = CliRunner().invoke(main, ["replay"]).stdout.splitlines()
+    lines = run("replay").stdout.splitlines()
     with running("-m", "checkpoint", "watch", "--json", **environ(settings)) as watching:
         assert watching.stdout
         lines += [watching.stdout.readline() for _ in ("film-1", "film-2", "film-3")]

@@ -1,7 +1,6 @@
 """Metrics of workers that run: scraped as Prometheus does it, with servers there and away."""
 
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.error import HTTPError
@@ -9,12 +8,11 @@ from urllib.request import urlopen
 
 import pytest
 import redis
-from click.testing import CliRunner
+from command_line import run
 from processes import environ, eventually, running, worker
 from prometheus_client.parser import text_string_to_metric_families
 
 from checkpoint import CheckpointManager, Settings
-from checkpoint.cli import main
 from checkpoint.embedded import Postgres, Valkey
 from checkpoint.events.keys import PartitionKeys
 
@@ -24,17 +22,6 @@ sys.modules["prometheus_client"] = None
 from checkpoint.cli import main
 main()
 """
-
-
-@pytest.fixture
-def settings(redis_url: str, postgres_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-
-
-@pytest.fixture
-def manager(settings: Settings) -> Iterator[CheckpointManager]:
-    with CheckpointManager(settings) as manager:
-        yield manager
 
 
 @pytest.fixture
@@ -170,6 +157,6 @@ def test_the_doctor_tells_how_far_the_workers_are(
     settings: Settings, manager: CheckpointManager
 ) -> None:
     save(manager, 100)
-    told = CliRunner(env=environ(settings)).invoke(main, ["doctor"]).output
+    told = run("doctor").output
     assert "well   lag: projector lacks 100 entries, the oldest " in told
     assert "snapshotter lacks 100 entries" in told

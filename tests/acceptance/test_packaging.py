@@ -55,21 +55,11 @@ def test_the_wheel_brings_one_command(python: Path) -> None:
     assert run(python.parent / "checkpoint", "--version").startswith("checkpoint, version ")
 
 
-def test_the_wheel_saves_archives_and_resumes(
-    python: Path, redis_url: str, postgres_url: str, namespace: str, tmp_path: Path
-) -> None:
-    environ = {
-        "REDIS_URL": redis_url,
-        "POSTGRES_URL": postgres_url,
-        "CHECKPOINT_NAMESPACE": namespace,
-    }
-    worker = subprocess.Popen(
-        [python.parent / "checkpoint", "worker", "snapshotter"],
-        env={**os.environ, **environ},
-        cwd=tmp_path,
-    )
+@pytest.mark.usefixtures("settings")
+def test_the_wheel_saves_archives_and_resumes(python: Path, tmp_path: Path) -> None:
+    worker = subprocess.Popen([python.parent / "checkpoint", "worker", "snapshotter"], cwd=tmp_path)
     try:
-        assert run(python, "-c", RESUME, cwd=tmp_path, **environ) == "analysis\n"
+        assert run(python, "-c", RESUME, cwd=tmp_path) == "analysis\n"
     finally:
         worker.terminate()
         assert worker.wait(30) == 0

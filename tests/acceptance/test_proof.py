@@ -1,31 +1,23 @@
 """Proof on the command line: verify and digest, as an auditor uses them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
-from processes import environ
+from command_line import run
 from psycopg.sql import SQL, Identifier
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, Settings
-from checkpoint.cli import main
 
 LEFT_OUT = "the jobs in Redis were not compared\n"
 
 
 @pytest.fixture
-def settings(
-    redis_url: str, postgres_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    settings = Settings(
-        redis_url=redis_url, postgres_url=postgres_url, namespace=namespace, partitions=2
-    )
-    for name, value in environ(settings).items():
-        monkeypatch.setenv(name, value)
-    return settings
+def settings(settings: Settings) -> Settings:
+    return replace(settings, partitions=2)
 
 
 @pytest.fixture
@@ -39,10 +31,6 @@ def event(settings: Settings) -> Identifier:
     log.store()
     log.close()
     return Identifier(settings.namespace, "event")
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, words)
 
 
 def tamper(settings: Settings, statement: SQL, event: Identifier) -> None:

@@ -1,15 +1,15 @@
 """The README's code blocks do what it says."""
 
-import os
 import re
 import shlex
 import subprocess
 import sys
 
 import pytest
-from processes import worker
+from processes import environ, worker
 from snippets import ROOT, snippets
 
+from checkpoint import Settings
 from checkpoint.cli import main
 from checkpoint.events.settings import VARIABLES
 
@@ -24,25 +24,13 @@ PYTHON = [one.text for one in snippets(README) if one.language == "python"]
 @pytest.mark.parametrize(
     ("block", "output"), list(zip(PYTHON, ["True\n", "{'url': '/9'}\n", ""], strict=True))
 )
-def test_the_python_runs_and_runs_again(
-    redis_url: str, postgres_url: str, namespace: str, block: str, output: str
-) -> None:
-    environ = {
-        **os.environ,
-        "REDIS_URL": redis_url,
-        "POSTGRES_URL": postgres_url,
-        "CHECKPOINT_NAMESPACE": namespace,
-    }
-    with worker("snapshotter", environ):
-        run_twice(block, output, environ)
-
-
-def run_twice(block: str, output: str, environ: dict[str, str]) -> None:
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", block], env=environ, capture_output=True, text=True, check=False
-        )
-        assert (done.stderr, done.stdout) == ("", output)
+def test_the_python_runs_and_runs_again(settings: Settings, block: str, output: str) -> None:
+    with worker("snapshotter", environ(settings)):
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-c", block], capture_output=True, text=True, check=False
+            )
+            assert (done.stderr, done.stdout) == ("", output)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("make ")])

@@ -10,23 +10,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import run
 from paced import PacedManager
-from processes import environ, running
+from processes import running
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, Pipeline, Settings
-from checkpoint.cli import main
-
-
-@pytest.fixture
-def settings(
-    redis_url: str, postgres_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    settings = Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-    for name, value in environ(settings).items():
-        monkeypatch.setenv(name, value)
-    return settings
 
 
 @pytest.fixture
@@ -48,10 +38,6 @@ def log(settings: Settings, manager: CheckpointManager) -> Iterator[RealLog]:
     manager.save("job-1", "fetch", {"rows": 3})
     yield log
     log.close()
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, words)
 
 
 def replayed(*words: str) -> dict[str, object]:

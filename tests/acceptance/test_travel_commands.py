@@ -8,27 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from command_line import run
 from isolation import remove_namespace
 from processes import environ
 from screen import Screen
 
 from checkpoint import CheckpointManager, Pipeline, Settings
-from checkpoint.cli import main
 from checkpoint.commands import bulk
 from checkpoint.query.capsule import read_capsule
 
 FILM = Pipeline("film", ("cut", "mix", "export"))
-
-
-@pytest.fixture
-def settings(
-    redis_url: str, postgres_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    settings = Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-    for name, value in environ(settings).items():
-        monkeypatch.setenv(name, value)
-    return settings
 
 
 @pytest.fixture
@@ -45,10 +34,6 @@ def films(manager: CheckpointManager) -> CheckpointManager:
     manager.save("film-3", "cut", "cut")
     manager.record_failure("film-3", "mix", OSError("no"))
     return manager
-
-
-def run(*words: str, given: str = "") -> Result:
-    return CliRunner().invoke(main, words, input=given)
 
 
 def test_rewind_says_what_is_to_be_done_again(films: CheckpointManager) -> None:
@@ -280,7 +265,7 @@ def test_a_job_goes_through_a_file(
     )
     there = replace(settings, namespace=f"{settings.namespace}_there")
     monkeypatch.setenv("CHECKPOINT_NAMESPACE", there.namespace)
-    imported = CliRunner().invoke(main, ["import", "-"], input=file.read_bytes())
+    imported = run("import", "-", given=file.read_bytes())
     assert imported.stdout.startswith("film-3: goes on after cut; expires ")
     with CheckpointManager(there) as manager:
         assert manager.load("film-3", "cut") == "cut"

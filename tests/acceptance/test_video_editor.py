@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from isolation import remove_namespace
 from numpy.typing import NDArray
+from processes import environ
 from rich.console import Console
 from servers import Servers
 
@@ -65,8 +66,8 @@ def manager(settings: Settings) -> Iterator[CheckpointManager]:
 @pytest.fixture
 def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what reads the environment find this module's log."""
-    monkeypatch.setenv("REDIS_URL", settings.redis_url)
-    monkeypatch.setenv("CHECKPOINT_NAMESPACE", settings.namespace)
+    for name, value in environ(settings).items():
+        monkeypatch.setenv(name, value)
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,7 @@ def finished(
     settings: Settings, manager: CheckpointManager, tmp_path_factory: pytest.TempPathFactory
 ) -> Finished:
     out = tmp_path_factory.mktemp("out")
-    environment = {
-        **os.environ,
-        "REDIS_URL": settings.redis_url,
-        "CHECKPOINT_NAMESPACE": settings.namespace,
-    }
+    environment = {**os.environ, **environ(settings)}
     first, second = StringIO(), StringIO()
     arguments = [str(SAMPLE), "--job", JOB, "--out", str(out)]
     Editor(Console(file=first), environment, arguments).run_until_killed()

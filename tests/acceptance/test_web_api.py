@@ -13,25 +13,19 @@ import pytest
 import redis
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from click.testing import CliRunner
+from command_line import run
 from paced import PacedManager
 from pages import Api, page
 from processes import environ, eventually, running
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, Settings
-from checkpoint.cli import main
 from checkpoint.embedded import Valkey
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.query.pipeline import as_pipeline
 from checkpoint.web.app import create_web
 
 STAGES = ["fetch", "clean", "load"]
-
-
-@pytest.fixture
-def settings(redis_url: str, postgres_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
 
 
 @pytest.fixture
@@ -342,6 +336,6 @@ def test_a_signal_ends_it_at_once_also_while_somebody_looks(
 
 def test_a_port_that_is_taken_is_named(api: Api, settings: Settings) -> None:
     port = api.host.partition(":")[2]
-    second = CliRunner().invoke(main, ["web", "--port", port], env=environ(settings))
+    second = run("web", "--port", port)
     assert second.exit_code == 1
     assert f"127.0.0.1, port {port}: Address already in use. Name another" in second.stderr

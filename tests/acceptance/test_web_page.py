@@ -54,11 +54,6 @@ class Look:
 
 
 @pytest.fixture
-def settings(redis_url: str, postgres_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-
-
-@pytest.fixture
 def manager(settings: Settings) -> Iterator[CheckpointManager]:
     with CheckpointManager(settings, pipeline=STAGES) as manager:
         yield manager

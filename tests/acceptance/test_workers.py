@@ -25,17 +25,6 @@ STAGES = [f"stage-{number}" for number in range(8)]
 
 
 @pytest.fixture
-def settings(redis_url: str, postgres_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, postgres_url=postgres_url, namespace=namespace)
-
-
-@pytest.fixture
-def manager(settings: Settings) -> Iterator[CheckpointManager]:
-    with CheckpointManager(settings) as manager:
-        yield manager
-
-
-@pytest.fixture
 def archive(settings: Settings) -> Iterator[Archive]:
     archive = Archive(settings.postgres_url or "", settings.namespace)
     yield archive

@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 from isolation import remove_namespace
+from processes import environ as plain_environ
 from processes import eventually, running, worker
 from real_log import RawEntries, RealLog
 
@@ -61,16 +62,14 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 
 def environ(settings: Settings, at: str = "", spool: Path | None = None) -> dict[str, str]:
-    variables = {
-        "REDIS_URL": settings.redis_url,
-        "POSTGRES_URL": settings.postgres_url or "",
-        "CHECKPOINT_NAMESPACE": settings.namespace,
-        "CHECKPOINT_PARTITIONS": "2",
-        "CHECKPOINT_LOG_MARGIN": "0.001",
-        "CHECKPOINT_TIMEOUT": "0.2" if settings.redis_url == NO_REDIS else "5",
-        "CHECKPOINT_CRASH_AT": at,
-    }
-    return variables if spool is None else {**variables, "CHECKPOINT_SPOOL": str(spool)}
+    return plain_environ(
+        settings,
+        CHECKPOINT_PARTITIONS="2",
+        CHECKPOINT_LOG_MARGIN="0.001",
+        CHECKPOINT_TIMEOUT="0.2" if settings.redis_url == NO_REDIS else "5",
+        CHECKPOINT_CRASH_AT=at,
+        CHECKPOINT_SPOOL=str(spool or ""),
+    )
 
 
 def produce(variables: dict[str, str]) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from textwrap import dedent
 
 import pytest
-from processes import eventually
+from processes import environ, eventually
 
 from checkpoint import (
     AsyncCheckpointManager,
@@ -172,14 +172,9 @@ STOPPED = dedent(
 def test_a_worker_that_was_stopped_past_its_lease_is_refused(
     manager: CheckpointManager, settings: Settings, successor: bool
 ) -> None:
-    environ = {
-        **os.environ,
-        "REDIS_URL": settings.redis_url,
-        "CHECKPOINT_NAMESPACE": settings.namespace,
-    }
     with subprocess.Popen(
         [sys.executable, "-c", STOPPED],
-        env=environ,
+        env={**os.environ, **environ(settings)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
