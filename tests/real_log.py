@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
+from background import in_background
 
 from checkpoint.core import Core
 from checkpoint.events.append import Appended, Batch, Request, batches
@@ -226,9 +227,8 @@ async def put(snapshotter: Snapshotter, part: Slice) -> bool:
 @contextmanager
 def a_snapshotter_runs(log: RealLog) -> Iterator[None]:
     """Keep the archive up to date, in a thread of its own, as long as the block runs."""
-    stop = threading.Event()
 
-    async def follow() -> None:
+    async def follow(stop: threading.Event) -> None:
         async with snapshotting(log.settings) as snapshotter:
             positions = {number: snapshotter.position(number) for number in log.numbers}
             while not stop.is_set():
@@ -238,10 +238,5 @@ def a_snapshotter_runs(log: RealLog) -> Iterator[None]:
                         positions[number] = part.last
                 await asyncio.sleep(0.005)
 
-    thread = threading.Thread(target=asyncio.run, args=[follow()])
-    thread.start()
-    try:
+    with in_background(lambda stop: asyncio.run(follow(stop)), "snapshotter"):
         yield
-    finally:
-        stop.set()
-        thread.join()

@@ -1,11 +1,12 @@
 """The probe: saves a job again and again, and so knows when the system was whole."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic, sleep
+
+from background import in_background
 
 from checkpoint import CheckpointError, CheckpointManager, Settings
 
@@ -24,25 +25,16 @@ class Probe:
         """Return how long after `healed` the first round begun since then was done."""
         return next((done - healed for begun, done in self.rounds if begun >= healed), None)
 
-    @contextmanager
-    def probing(self) -> Iterator[None]:
+    def probing(self) -> AbstractContextManager[None]:
         """Try, in a thread, as long as the block runs."""
-        stop = threading.Event()
+        return in_background(self._probe, "probe")
 
-        def probe() -> None:
-            with CheckpointManager(self.settings) as manager:
-                for number in count():
-                    if stop.wait(POLL_SECONDS):
-                        return
-                    self._try(manager, number)
-
-        thread = threading.Thread(target=probe, name="probe")
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def _probe(self, stop: threading.Event) -> None:
+        with CheckpointManager(self.settings) as manager:
+            for number in count():
+                if stop.wait(POLL_SECONDS):
+                    return
+                self._try(manager, number)
 
     def _try(self, manager: CheckpointManager, number: int) -> None:
         begun, job = monotonic(), f"probe-{number}"

@@ -2,13 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, NamedTuple
 
 import redis
+from background import in_background
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -88,24 +88,14 @@ class Tap:
             monotonic(),
         )
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Poll, in a thread, as long as the block runs."""
-        stop = threading.Event()
+        return in_background(self._watch, "tap")
 
-        def watch() -> None:
-            while not stop.is_set():
-                with suppress(redis.RedisError):
-                    self.poll()
-                sleep(POLL_SECONDS)
-
-        thread = threading.Thread(target=watch, name="tap")
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def _watch(self, stop: threading.Event) -> None:
+        while not stop.wait(POLL_SECONDS):
+            with suppress(redis.RedisError):
+                self.poll()
 
 
 def entry_id(text: str) -> tuple[int, int]:
