@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 TWO = 2
 """Values at least, for quartiles."""
@@ -44,18 +45,24 @@ class Spread(NamedTuple):
         return self.high - self.low < abs(self.middle - limit.value)
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """One line of the table. Figures are medians over the rounds, in `unit`."""
+class Subject(Struct, frozen=True):
+    """What a row is about."""
 
     number: int
     """Of the ratio, 1 to 10."""
     key: str
+    """Names the row in reasons.toml."""
     what: str
     beside: str
     """What it is compared with; "" where the figure itself is judged."""
     unit: str
     limit: Limit | None
     """None: for information."""
+
+
+class Row(Subject, frozen=True, kw_only=True):
+    """One line of the table. Figures are medians over the rounds, in `unit`."""
+
     size: str = ""
     """At which size it was measured, and how."""
     ours: float | None = None
@@ -72,16 +79,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """Why it does not reach its limit, as profiling found."""
 
 
-class Aim(NamedTuple):
+class Aim(Subject, frozen=True):
     """What a row is to show, before it is measured."""
-
-    number: int
-    key: str
-    """Names the row in reasons.toml."""
-    what: str
-    beside: str
-    unit: str
-    limit: Limit | None
 
     def row(
         self,
@@ -97,7 +96,7 @@ class Aim(NamedTuple):
             judged = judged._replace(middle=overall)
         limit = self.limit
         return Row(
-            **self._asdict(),
+            **asdict(self),
             size=size,
             ours=statistics.median(ours) if overall is None else overall,
             theirs=statistics.median(theirs) if theirs else None,
@@ -109,7 +108,7 @@ class Aim(NamedTuple):
 
     def missing(self, why: str) -> Row:
         """Make the row of what could not be measured."""
-        return Row(**self._asdict(), missing=why)
+        return Row(**asdict(self), missing=why)
 
 
 def at_most(value: float) -> Limit:
