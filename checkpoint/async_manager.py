@@ -16,9 +16,11 @@ from checkpoint.query.progress import JobProgress
 from checkpoint.query.replay import HistoryEvent
 from checkpoint.query.resume import ResumePoint
 
+from . import answers, saves
 from .claim import Claim, release, renew, take, this_process
 from .claimed_job import AsyncClaimedJob
-from .core import Core, StageData, noted
+from .core import Core
+from .saves import StageData, noted
 from .servers import AsyncServers
 from .travel import fork, rewind
 
@@ -67,7 +69,8 @@ class AsyncCheckpointManager:
         took: float | None = None,
     ) -> Appended:
         """Record that a stage is done: see CheckpointManager.save."""
-        steps = self._core.save_many(
+        steps = saves.save_many(
+            self._core,
             [(job_id, stage, data)],
             ack=ack,
             expected_version=expected_version,
@@ -80,7 +83,7 @@ class AsyncCheckpointManager:
         self, items: Iterable[StageData], *, ack: str | None = None
     ) -> list[Appended]:
         """Record many stages: see CheckpointManager.save_many."""
-        return await self._servers.run(self._core.save_many(items, ack=ack))
+        return await self._servers.run(saves.save_many(self._core, items, ack=ack))
 
     @overload
     async def load(self, job_id: str, stage: str, type: None = None) -> Any: ...
@@ -88,27 +91,27 @@ class AsyncCheckpointManager:
     async def load(self, job_id: str, stage: str, type: type[T]) -> T | None: ...
     async def load(self, job_id: str, stage: str, type: Any = None) -> Any:  # noqa: A002 - as there
         """Return the data saved with a stage: see CheckpointManager.load."""
-        return await self._servers.run(self._core.load(job_id, stage, type))
+        return await self._servers.run(answers.load(self._core, job_id, stage, type))
 
     async def get_resume_point(self, job_id: str) -> ResumePoint | None:
         """Say where the job goes on; None where it has no live checkpoint."""
-        return await self._servers.run(self._core.resume_point(job_id))
+        return await self._servers.run(answers.resume(self._core, job_id))
 
     async def is_completed(self, job_id: str, stage: str) -> bool:
         """Say whether a stage has a live checkpoint."""
-        return await self._servers.run(self._core.is_completed(job_id, stage))
+        return await self._servers.run(answers.is_completed(self._core, job_id, stage))
 
     async def get_job_progress(self, job_id: str) -> JobProgress:
         """Say how far the job has come: see CheckpointManager.get_job_progress."""
-        return await self._servers.run(self._core.progress(job_id))
+        return await self._servers.run(answers.progress(self._core, job_id))
 
     async def get_job_history(self, job_id: str) -> list[HistoryEvent]:
         """Return every event of the job on record, also of its earlier lives, oldest first."""
-        return await self._servers.run(self._core.history(job_id))
+        return await self._servers.run(answers.history(self._core, job_id))
 
     async def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""
-        return await self._servers.run(self._core.delete(job_id))
+        return await self._servers.run(saves.delete(self._core, job_id))
 
     async def rewind(self, job_id: str, stage: str) -> list[str]:
         """Let a stage and all that come after it be done again: see CheckpointManager.rewind."""
@@ -122,7 +125,7 @@ class AsyncCheckpointManager:
         self, job_id: str, stage: str, error: BaseException, *, took: float | None = None
     ) -> Appended:
         """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
-        return await self._servers.run(self._core.fail(job_id, stage, error, took))
+        return await self._servers.run(saves.fail(self._core, job_id, stage, error, took))
 
     async def wait_until_durable(self, *saved: Appended) -> None:
         """Wait until the archive has what was saved; NotDurableYet after `settings.timeout`."""

@@ -18,6 +18,7 @@ from checkpoint.query.capsule import Capsule, CapsuleWriter, Header, latest_life
 from checkpoint.query.lookup import SCAN_ENTRIES, decoded, look_up_past, no_such_job
 from checkpoint.query.pipeline import declare, declared
 
+from .answers import ask
 from .core import Core
 from .travel import MAX_EVENTS, begin, ttl_ms_of
 
@@ -86,7 +87,7 @@ def import_job(core: Core, capsule: Capsule, name: str | None = None) -> Steps[l
 def _begun(core: Core, job: str) -> Steps[tuple[Header, PartitionKeys | None]]:
     """Make the header, and say which partition has the job; None while Redis is away."""
     settings = core.settings
-    name = (yield from core.answer(job, look=look_up_past)).state.pipeline
+    name = (yield from ask(core, job, look=look_up_past)).state.pipeline
     header = partial(
         Header,
         job=job,

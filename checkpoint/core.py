@@ -1,26 +1,24 @@
-"""What the managers do, written once: generators of steps, run by a blocking or an asyncio manager.
+"""The core of a manager: the log as it knows it, and the way into it, written once as steps.
 
-Nothing here performs I/O; `events.steps` says what may be asked of whoever runs a generator.
+Nothing here performs I/O: a blocking or an asyncio manager runs the generators, and `events.steps`
+says what they may ask of it. What is appended is made in `saves`, `claim` and `travel`, and what is
+said of a job in `answers`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
-from checkpoint.events import payload
 from checkpoint.events.append import Appended, AppendedBatch, Batch, Request, batches
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import Log, open_log
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveNotConfigured,
-    CheckpointError,
-    IncarnationEnded,
     InvalidSettings,
     LogNotReady,
     LogUnavailable,
@@ -28,43 +26,27 @@ from checkpoint.events.errors import (
     NotSynced,
     UnsupportedServer,
 )
-from checkpoint.events.event import (
-    DAY_MS,
-    MESSAGE_CHARACTERS,
-    JobDeleted,
-    StageCompleted,
-    StageFailed,
-)
+from checkpoint.events.event import DAY_MS
 from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
-from checkpoint.events.names import check_name
 from checkpoint.events.server import check_server, no_sync
-from checkpoint.events.settings import ACKS, CENTURY, Settings
+from checkpoint.events.settings import ACKS, Settings
 from checkpoint.events.steps import Steps, SyncedCall, together
 from checkpoint.events.tracing import appending
 from checkpoint.events.watermark import confirm, not_durable_yet, wait_for
-from checkpoint.query.lookup import Answer, Source, ask_archive, look_up, look_up_past
 from checkpoint.query.pipeline import OPEN, Pipeline, declare
-from checkpoint.query.progress import JobProgress, job_progress
-from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
-from checkpoint.query.resume import ResumePoint, data_of, resume_point
 
-from .drain import append_or_spool, drain, last_id_after_drain, over_spooled
+from .drain import append_or_spool, last_id_after_drain
 from .losses import Acknowledged, name_losses
 from .retry import retried
 
 if TYPE_CHECKING:
     from .spool import Spool
 
-T = TypeVar("T")
-
-StageData = tuple[str, str, Any]
-"""A job, a stage, and the data to save."""
-
 
 @dataclass(slots=True)
 class Core:
-    """The managers' verbs as steps, and the one thing they remember: which log it is."""
+    """What a manager remembers, and how it appends."""
 
     settings: Settings
     pipeline: Pipeline = OPEN
@@ -108,109 +90,6 @@ class Core:
 
         return cls(settings, pipeline, spool=Spool(path, settings.namespace))
 
-    def save_many(
-        self,
-        items: Iterable[StageData],
-        *,
-        ack: str | None = None,
-        expected_version: int | None = None,
-        key: str | None = None,
-        took: float | None = None,
-    ) -> Steps[list[Appended]]:
-        """Append completed stages; the results come in the order of the items."""
-        own_key = "" if key is None else check_name("key", key)
-        completed = partial(
-            StageCompleted,
-            pipeline=self.pipeline.name,
-            took_ms=milliseconds(took),
-            ttl_ms=self.ttl_ms,
-            key=own_key,
-        )
-        request = partial(Request, key=own_key, expected_version=expected_version, token=self.token)
-        check, limit = self.pipeline.check, self.settings.max_payload
-        requests = [
-            request(
-                completed(
-                    job=check_name("job", job),
-                    stage=check(stage),
-                    data=payload.encode(data, limit),
-                )
-            )
-            for job, stage, data in items
-        ]
-        return (yield from self.append(requests, ack))
-
-    def fail(
-        self, job: str, stage: str, error: BaseException, took: float | None = None
-    ) -> Steps[Appended]:
-        """Append that an attempt at a stage failed."""
-        failed = StageFailed(
-            job=check_name("job", job),
-            stage=self.pipeline.check(stage),
-            pipeline=self.pipeline.name,
-            took_ms=milliseconds(took),
-            error=type(error).__name__,
-            message=payload.storable(str(error))[:MESSAGE_CHARACTERS],
-            ttl_ms=self.ttl_ms,
-        )
-        return (yield from self.append([Request(failed, token=self.token)], "log"))[0]
-
-    def delete(self, job: str, *, version: int | None = None) -> Steps[bool]:
-        """End the job's incarnation, at `version` if one is named; False where none is live."""
-        deleted = JobDeleted(job=check_name("job", job), ttl_ms=self.ttl_ms)
-        request = Request(deleted, kind="delete", token=self.token, expected_version=version)
-        try:
-            yield from self.append([request], None)
-        except IncarnationEnded:
-            return False
-        return True
-
-    def load(self, job: str, stage: str, type: Any = None) -> Steps[Any]:  # noqa: A002 - public word
-        """Find the data saved with a stage; None where there is none."""
-        self.pipeline.check(stage)
-        answer = yield from self.answer(job, stage)
-        checkpoint = answer.live.checkpoints.get(stage)
-        return None if checkpoint is None else data_of(checkpoint, type)
-
-    def is_completed(self, job: str, stage: str) -> Steps[bool]:
-        """Say whether a stage has a live checkpoint."""
-        self.pipeline.check(stage)
-        return stage in (yield from self.answer(job, stage)).live.checkpoints
-
-    def resume_point(self, job: str) -> Steps[ResumePoint | None]:
-        """Derive the job's resume point."""
-        return resume_point(job, (yield from self.answer(job)), self.pipeline)
-
-    def progress(self, job: str) -> Steps[JobProgress]:
-        """Derive the job's progress, also of a job that is gone."""
-        return job_progress(job, (yield from self.answer(job, look=look_up_past)), self.pipeline)
-
-    def history(self, job: str) -> Steps[list[HistoryEvent]]:
-        """Replay the job: every event of it that archive and log have."""
-        check_name("job", job)
-        place = yield from self._place()
-        if isinstance(place, Place):
-            entries = yield from replay_job(place, job)
-        else:
-            entries = yield from self._instead(place, replay_archive(job))
-        return [history_event(entry) for entry in entries]
-
-    def wait_until_durable(
-        self, appended: Iterable[Appended], deadline: float | None = None
-    ) -> Steps[None]:
-        """Wait for the archive's watermark to pass entries; NotDurableYet at the deadline."""
-        if self.settings.postgres_url is None:
-            raise ArchiveNotConfigured
-        log = yield from self.open()
-        until = self.deadline() if deadline is None else deadline
-        for one in appended:
-            entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id
-            number = partition_of(one.job, log.partitions)
-            partition = PartitionKeys(self.settings.namespace, number)
-            is_sure = yield from _archived(partition, one.job, entry, until)
-            if not (is_sure or one.spooled):
-                yield from confirm(partition, one.job, entry)
-
     def open(self) -> Steps[Log]:
         """Find the log or create it, once."""
         if (log := self.log) is None:  # read once: another thread may find it lost meanwhile
@@ -234,45 +113,6 @@ class Core:
     def deadline(self) -> float:
         """Say until when a call that begins now may take, by the monotonic clock."""
         return monotonic() + self.settings.timeout
-
-    def answer(
-        self, job: str, stage: str = "", look: Callable[..., Steps[Answer]] = look_up
-    ) -> Steps[Answer]:
-        """Find the job's state, wherever it is known; what waits in the spool is part of it."""
-        check_name("job", job)
-        place = yield from self._place()
-        if isinstance(place, Place):
-            found = look(place, job, stage)
-        else:
-            found = self._instead(place, ask_archive(job))
-        if self.spool:
-            found = over_spooled(self.spool, job, stage, found)
-        try:
-            answer = yield from found
-        except LogNotReady:
-            self.log = None
-            raise
-        if isinstance(place, Place) and answer.source in {Source.VIEW, Source.LOG}:
-            self.acknowledged.compare(job, answer.state)
-            if self.acknowledged.is_doubtful:
-                yield from name_losses(self, place, self.deadline())
-        return answer
-
-    def _place(self) -> Steps[Place | LogUnavailable]:
-        """Say where to look, or why the log cannot be asked."""
-        try:
-            if self.spool:
-                with suppress(LogUnavailable):  # where Redis takes no more, it still answers
-                    yield from drain(self, self.spool, self.deadline())
-            return self.place((yield from self.open()))
-        except LogUnavailable as error:
-            return error
-
-    def _instead(self, away: LogUnavailable, archived: Steps[T]) -> Steps[T]:
-        """Ask the archive instead of the log, if there is one."""
-        if self.settings.postgres_url is None:
-            raise away
-        return (yield from archived)
 
     def place(self, log: Log) -> Place:
         """Say where the log is, and whether it has an archive."""
@@ -318,6 +158,22 @@ class Core:
                 raise
         return appended
 
+    def wait_until_durable(
+        self, appended: Iterable[Appended], deadline: float | None = None
+    ) -> Steps[None]:
+        """Wait for the archive's watermark to pass entries; NotDurableYet at the deadline."""
+        if self.settings.postgres_url is None:
+            raise ArchiveNotConfigured
+        log = yield from self.open()
+        until = self.deadline() if deadline is None else deadline
+        for one in appended:
+            entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id
+            number = partition_of(one.job, log.partitions)
+            partition = PartitionKeys(self.settings.namespace, number)
+            is_sure = yield from _archived(partition, one.job, entry, until)
+            if not (is_sure or one.spooled):
+                yield from confirm(partition, one.job, entry)
+
     def append_batch(
         self, place: Place, batch: Batch, ack: str, deadline: float
     ) -> Steps[AppendedBatch]:
@@ -334,14 +190,13 @@ class Core:
     ) -> Steps[AppendedBatch]:
         call = batch.call(again=tries > 0)
         crash_point("append: before the script")
-        if ack != "synced":
+        synced = True
+        if ack == "synced":
+            wait_ms = max(1, int(min(deadline - monotonic(), self.settings.longest_block) * 1000))
+            reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
+        else:
             reply = yield from on_fresh_log(place, call)
-            crash_point("append: after the script")
-            answer = batch.read(reply)
-            self.acknowledged.note(answer)
-            return answer
-        wait_ms = max(1, int(min(deadline - monotonic(), self.settings.longest_block) * 1000))
-        reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
+        crash_point("append: after the script")
         answer = batch.read(reply)
         self.acknowledged.note(answer)
         if not synced:
@@ -355,21 +210,3 @@ def _archived(partition: PartitionKeys, job: str, entry: EntryId, deadline: floa
         return (yield from retried(lambda _: wait_for(partition, job, entry, deadline), deadline))
     except LogUnavailable as error:
         raise not_durable_yet(job, entry) from error
-
-
-def milliseconds(took: float | None) -> int:
-    """Turn the seconds that a stage took into what its event says; InvalidSettings."""
-    if took is None:
-        return 0
-    if not 0 <= took <= CENTURY:
-        raise InvalidSettings(f"took={took!r}: it is a number of seconds, 0 or more")
-    return max(1, round(took * 1000))
-
-
-@contextmanager
-def noted(error: BaseException) -> Iterator[None]:
-    """Let `error` go on alone if recording it fails too, with a note that says so."""
-    try:
-        yield
-    except CheckpointError as second:
-        error.add_note(f"The failure could not be recorded: {second}")

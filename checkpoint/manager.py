@@ -16,9 +16,11 @@ from checkpoint.query.progress import JobProgress
 from checkpoint.query.replay import HistoryEvent
 from checkpoint.query.resume import ResumePoint
 
+from . import answers, saves
 from .claim import Claim, release, renew, take, this_process
 from .claimed_job import ClaimedJob
-from .core import Core, StageData, noted
+from .core import Core
+from .saves import StageData, noted
 from .servers import Servers
 from .travel import fork, rewind
 
@@ -84,7 +86,8 @@ class CheckpointManager:
         Redis is back; what the log then refuses stays in the spool, with a warning in the log
         of the process.
         """
-        steps = self._core.save_many(
+        steps = saves.save_many(
+            self._core,
             [(job_id, stage, data)],
             ack=ack,
             expected_version=expected_version,
@@ -98,7 +101,7 @@ class CheckpointManager:
 
         The results come in the order of the items.
         """
-        return self._servers.run(self._core.save_many(items, ack=ack))
+        return self._servers.run(saves.save_many(self._core, items, ack=ack))
 
     @overload
     def load(self, job_id: str, stage: str, type: None = None) -> Any: ...
@@ -106,27 +109,27 @@ class CheckpointManager:
     def load(self, job_id: str, stage: str, type: type[T]) -> T | None: ...
     def load(self, job_id: str, stage: str, type: Any = None) -> Any:  # noqa: A002 - msgspec's word
         """Return the data saved with a stage, as plain values or as `type`; None without one."""
-        return self._servers.run(self._core.load(job_id, stage, type))
+        return self._servers.run(answers.load(self._core, job_id, stage, type))
 
     def get_resume_point(self, job_id: str) -> ResumePoint | None:
         """Say where the job goes on; None where it has no live checkpoint."""
-        return self._servers.run(self._core.resume_point(job_id))
+        return self._servers.run(answers.resume(self._core, job_id))
 
     def is_completed(self, job_id: str, stage: str) -> bool:
         """Say whether a stage has a live checkpoint."""
-        return self._servers.run(self._core.is_completed(job_id, stage))
+        return self._servers.run(answers.is_completed(self._core, job_id, stage))
 
     def get_job_progress(self, job_id: str) -> JobProgress:
         """Say how far the job has come; a job that is gone or unknown has completed nothing."""
-        return self._servers.run(self._core.progress(job_id))
+        return self._servers.run(answers.progress(self._core, job_id))
 
     def get_job_history(self, job_id: str) -> list[HistoryEvent]:
         """Return every event of the job on record, also of its earlier lives, oldest first."""
-        return self._servers.run(self._core.history(job_id))
+        return self._servers.run(answers.history(self._core, job_id))
 
     def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""
-        return self._servers.run(self._core.delete(job_id))
+        return self._servers.run(saves.delete(self._core, job_id))
 
     def rewind(self, job_id: str, stage: str) -> list[str]:
         """Let a stage and all that come after it be done again; the history keeps them.
@@ -148,7 +151,7 @@ class CheckpointManager:
         self, job_id: str, stage: str, error: BaseException, *, took: float | None = None
     ) -> Appended:
         """Record that an attempt at a stage, of `took` seconds, ended in an exception."""
-        return self._servers.run(self._core.fail(job_id, stage, error, took))
+        return self._servers.run(saves.fail(self._core, job_id, stage, error, took))
 
     def wait_until_durable(self, *saved: Appended) -> None:
         """Wait until the archive has what was saved; NotDurableYet after `settings.timeout`."""

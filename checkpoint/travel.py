@@ -17,6 +17,7 @@ from checkpoint.projector.fold import JobState
 from checkpoint.query.lookup import Answer, Status, look_up_past, no_such_job
 from checkpoint.query.pipeline import Pipeline, declared
 
+from .answers import ask
 from .core import Core
 
 TRIES = 5
@@ -162,7 +163,7 @@ def ttl_ms_of(state: JobState) -> int:
 
 
 def _known(core: Core, job: str) -> Steps[Answer]:
-    answer = yield from core.answer(job, look=look_up_past)
+    answer = yield from ask(core, job, look=look_up_past)
     if answer.status is Status.UNKNOWN:
         raise no_such_job(job, has_archive=core.settings.postgres_url is not None)
     return answer

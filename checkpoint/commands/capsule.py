@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import click
 
+from checkpoint.answers import ask
 from checkpoint.capsule import export_job as export_steps
 from checkpoint.capsule import import_job as import_steps
 from checkpoint.core import Core
@@ -74,7 +75,7 @@ def _imported(core: Core, capsule: Capsule, job: str) -> Steps[tuple[list[str], 
         raise VersionConflict(
             f"Job {job!r} lives here already: give the other one another name with --as"
         ) from error
-    return stages, (yield from core.answer(job)).state
+    return stages, (yield from ask(core, job)).state
 
 
 @contextmanager

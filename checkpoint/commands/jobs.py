@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
+from checkpoint import saves
 from checkpoint.core import Core
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.freshness import Place
@@ -84,7 +85,7 @@ def delete(targets: Targets) -> None:
         version = state.version if targets.in_bulk else None
         return Plan(
             f"forgets {forgotten or 'that it began'}",
-            lambda: core.delete(job, version=version),
+            lambda: saves.delete(core, job, version=version),
         )
 
     targets.act(targets.jobs("JOB..., or --all"), plan, asks=True)

@@ -17,7 +17,6 @@ from checkpoint.core import Core
 from checkpoint.events.append import Request
 from checkpoint.events.errors import ArchiveUnavailable, CheckpointError, LogUnavailable
 from checkpoint.events.event import StageCompleted
-from checkpoint.events.freshness import Place
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Command, Steps
 from checkpoint.query.lookup import Answer, Source, Status, look_up, look_up_past
@@ -43,11 +42,8 @@ def archived(archived_log: RealLog) -> Iterator[CheckpointManager]:
 def looking(log: RealLog, job: str = "j", *, past: bool = False) -> Steps[Answer]:
     """Look a job up as the managers do."""
     core = Core(log.settings)
-    log.run(core.open())
-    place = core._place()  # noqa: SLF001 - the way there
-    found = log.run(place)
-    assert isinstance(found, Place)
-    return look_up_past(found, job) if past else look_up(found, job)
+    place = core.place(log.run(core.open()))
+    return look_up_past(place, job) if past else look_up(place, job)
 
 
 def answer(log: RealLog, job: str = "j", *, past: bool = False) -> Answer:
