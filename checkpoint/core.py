@@ -192,8 +192,8 @@ class Core:
         crash_point("append: before the script")
         synced = True
         if ack == "synced":
-            wait_ms = max(1, int(min(deadline - monotonic(), self.settings.longest_block) * 1000))
-            reply, synced = yield from on_fresh_log(place, SyncedCall(call, wait_ms))
+            synced_call = SyncedCall(call, deadline, self.settings.longest_block)
+            reply, synced = yield from on_fresh_log(place, synced_call)
         else:
             reply = yield from on_fresh_log(place, call)
         crash_point("append: after the script")

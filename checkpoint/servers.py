@@ -121,8 +121,8 @@ class Servers:
                 return self._redis.run(step)
             case Command(words):
                 return self._redis.execute(*words)
-            case SyncedCall(call, timeout_ms):
-                return self._redis.run_synced(call, timeout_ms)
+            case SyncedCall(call):
+                return self._redis.run_synced(call, step.timeout_ms)
             case LoadScript(script):
                 return self._redis.load(script)
             case AskArchive(question):
@@ -188,8 +188,8 @@ class AsyncServers:
                 return await self._redis.block(*words)
             case Command(words):
                 return await self._redis.execute(*words)
-            case SyncedCall(call, timeout_ms):
-                return await self._redis.run_synced(call, timeout_ms)
+            case SyncedCall(call):
+                return await self._redis.run_synced(call, step.timeout_ms)
             case LoadScript(script):
                 return await self._redis.load(script)
             case AskArchive(question):

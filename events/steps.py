@@ -6,6 +6,7 @@ Who runs a generator decides how: with a blocking client, or with an asynchronou
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 from .entry_id import EntryId
@@ -28,13 +29,20 @@ class BlockingCommand(Command):
 
 @dataclass(frozen=True, slots=True)
 class SyncedCall:
-    """A call of a script, and then a wait of `timeout_ms` for its writes to be on Redis' disk.
+    """A call of a script, and then a wait for its writes to be on Redis' disk.
 
-    The result is the script's reply and how many local copies were synced: 1 or 0.
+    It ends at `deadline`, by the monotonic clock, or after `longest` seconds. The result is the
+    script's reply and how many local copies were synced: 1 or 0.
     """
 
     call: Call
-    timeout_ms: int
+    deadline: float
+    longest: float
+
+    @property
+    def timeout_ms(self) -> int:
+        """How long the wait may be that begins now; never 0, which would be for ever."""
+        return max(1, int(min(self.deadline - monotonic(), self.longest) * 1000))
 
 
 @dataclass(frozen=True, slots=True)
