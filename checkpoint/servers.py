@@ -30,7 +30,8 @@ from checkpoint.events.steps import (
 )
 
 if TYPE_CHECKING:
-    from checkpoint.events.lines import AsyncLines, Lines
+    from checkpoint.events.async_lines import AsyncLines
+    from checkpoint.events.lines import Lines
     from checkpoint.snapshotter.archive import Archive
 
 T = TypeVar("T")
@@ -146,7 +147,7 @@ class AsyncServers:
 
     def __init__(self, settings: Settings) -> None:
         """Take the servers' addresses."""
-        from checkpoint.events.lines import AsyncLines  # noqa: PLC0415 - as in Servers
+        from checkpoint.events.async_lines import AsyncLines  # noqa: PLC0415 - as in Servers
 
         from .waits import AsyncWaits  # noqa: PLC0415 - as in Servers
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import CheckpointError
-from checkpoint.events.lines import AsyncLines, Lines
+from checkpoint.events.lines import Lines
 from checkpoint.events.steps import WatermarkWait
 
 POLL_SECONDS = 0.01

@@ -57,6 +57,11 @@ def translate(error: BaseException) -> CheckpointError | None:  # noqa: PLR0911 
             return None
 
 
+def lost() -> LogUnavailable:
+    """Say that a connection is lost for which no other will do."""
+    return LogUnavailable("The connection to Redis was lost; what it was for must begin anew")
+
+
 @contextmanager
 def valid(url: str) -> Iterator[None]:
     """Raise InvalidSettings for a URL that cannot be used, without its password."""

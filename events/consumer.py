@@ -13,11 +13,11 @@ from faust.transport import base
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service, get_logger
 
+from .async_lines import AsyncLines
 from .connection import SOCKET_SECONDS
 from .cursor import Cursor
 from .entry_id import ZERO, EntryId
 from .errors import InvalidSettings
-from .lines import AsyncLines
 from .members import Members
 from .message import decode
 from .outage import AWAY, Outage

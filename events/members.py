@@ -5,8 +5,8 @@ from hashlib import blake2b
 from math import ceil
 from typing import NamedTuple
 
+from .async_lines import AsyncLines
 from .keys import members as members_key
-from .lines import AsyncLines
 from .script import Call, Script
 
 BEAT = Script.load("checkpoint.events", "beat")

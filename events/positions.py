@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
+from .async_lines import AsyncLines
 from .cursor import Progress
 from .entry_id import ZERO, EntryId
 from .keys import PartitionKeys
-from .lines import AsyncLines
 from .script import Call, Script
 from .slices import Place
 

@@ -12,11 +12,11 @@ from faust.transport import base
 from faust.types import TP, AppT, HeadersArg, RecordMetadata
 from mode import Service, get_logger
 
+from .async_lines import AsyncLines
 from .connection import SOCKET_SECONDS
 from .entry_id import EntryId
 from .errors import CheckpointError, InvalidSettings
 from .keys import PartitionKeys
-from .lines import AsyncLines
 from .message import encode
 from .outage import AWAY, Outage
 from .topics import Topics

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from logging import Logger
 
-from .lines import AsyncLines
+from .async_lines import AsyncLines
 from .members import Beat, Members, share
 from .slices import Place
 from .topics import Topics, check_count

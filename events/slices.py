@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from .async_lines import AsyncLines
 from .entry_id import EntryId
 from .errors import LogUnavailable
 from .keys import PartitionKeys
-from .lines import AsyncLines
 from .script import Argument
 
 RawEntry: TypeAlias = Sequence[Any]

@@ -1,8 +1,8 @@
 """Topics: how many partitions each has, as Redis stores it."""
 
+from .async_lines import AsyncLines
 from .errors import InvalidName, PartitionCountMismatch
 from .keys import topic_meta
-from .lines import AsyncLines
 
 
 class Topics:

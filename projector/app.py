@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import faust
 
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.consumer import Consumer
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.outage import AWAY, Outage
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place

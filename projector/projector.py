@@ -5,11 +5,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import Entry, decode_all
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.keys import PartitionKeys
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.slices import Slice
 from checkpoint.events.work import Observe, Stopwatch, unobserved
 

@@ -14,11 +14,12 @@ from background import in_background
 
 from checkpoint.core import Core
 from checkpoint.events.append import Appended, Batch, Request, batches
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import Entry, decode_all
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.keys import JobKeys, PartitionKeys, partition_of
-from checkpoint.events.lines import AsyncLines, Lines
+from checkpoint.events.lines import Lines
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Slice

@@ -9,10 +9,10 @@ from real_log import RealLog, forever, projecting
 
 from checkpoint.events import watermark
 from checkpoint.events.append import Request
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.cursor import Progress
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.event import StageCompleted
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.positions import Group
 from checkpoint.query.lag import Lag, measure_lag
 

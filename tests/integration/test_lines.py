@@ -12,8 +12,9 @@ import redis
 from losing_proxy import losing_proxy
 
 from checkpoint.embedded import Valkey
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.errors import LogUnavailable, ScriptUnknown
-from checkpoint.events.lines import AsyncLines, Lines
+from checkpoint.events.lines import Lines
 from checkpoint.events.script import Call, Script
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis
 
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.cursor import Progress
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.positions import Group
 
 

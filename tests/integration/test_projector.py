@@ -10,10 +10,10 @@ from msgspec import Raw
 from real_log import RealLog, forever, projecting
 
 from checkpoint.events.append import Request
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.event import StageCompleted
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Slice
 from checkpoint.projector.change import INDEX_KEEPS

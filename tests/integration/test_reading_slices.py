@@ -8,10 +8,10 @@ import redis
 from losing_proxy import losing_proxy
 
 from checkpoint.events import slices
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.keys import PartitionKeys
-from checkpoint.events.lines import AsyncLines
 
 
 def lengths_read(redis_url: str, namespace: str, at_once: int, sizes: list[int]) -> list[int]:

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from real_log import RealLog, a_snapshotter_runs
 
 from checkpoint import CheckpointManager
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry import decode_all
 from checkpoint.events.errors import IncarnationEnded, LogNotReady
 from checkpoint.events.freshness import Place
 from checkpoint.events.keys import partition_of
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.projector.change import INDEX_KEEPS, parse_written, write_views
 from checkpoint.projector.fold import NOTHING

@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from real_log import RealLog, put
 
 from checkpoint import AsyncCheckpointManager, CheckpointManager, Settings
-from checkpoint.events.lines import AsyncLines, Lines
+from checkpoint.events.async_lines import AsyncLines
+from checkpoint.events.lines import Lines
 from checkpoint.events.tracing import observe_traces
 from checkpoint.projector.projector import Projector
 from checkpoint.snapshotter.snapshotter import Snapshotter

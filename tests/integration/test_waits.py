@@ -4,8 +4,8 @@ import asyncio
 from contextlib import aclosing
 from time import monotonic
 
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.steps import WatermarkWait
 from checkpoint.waits import AsyncWaits
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.errors import InvalidName, InvalidSettings
-from checkpoint.events.lines import AsyncLines
 from checkpoint.events.settings import Settings
 from checkpoint.servers import Servers
 
