@@ -19,9 +19,11 @@ from checkpoint.events.event import (
     StageCompleted,
     StageFailed,
 )
+from checkpoint.query.pipeline import Pipeline
 
 JOBS = ("film-1", "film-2", "ünïcode/🎬")
 STAGES = ("cut", "mix", "export")
+FILM = Pipeline("film", STAGES)
 TTL_MS = 60_000
 
 Kind = Literal["complete", "fail", "rewind", "delete", "claim", "release"]

@@ -30,6 +30,9 @@ from checkpoint.embedded import Postgres, Valkey
 Tell = Callable[[str], None]
 Starter = Callable[[], AbstractContextManager[str]]
 
+NOWHERE = "redis://127.0.0.1:1/0"
+"""Where no Redis runs."""
+
 REDIS_IMAGE = "redis:8-alpine"
 POSTGRES_IMAGE = "postgres:18-alpine"
 

@@ -20,6 +20,7 @@ from paced import PacedManager
 from processes import environ, eventually, running, worker
 from real_log import RealLog
 from screen import Screen
+from servers import NOWHERE
 
 from checkpoint import CheckpointManager, Pipeline, Settings, UnsupportedServer
 from checkpoint.cli import main
@@ -199,7 +200,7 @@ def test_explain_reads_a_capsule_with_no_server(
     file = tmp_path / "film-1.capsule"
     assert run("export", "film-1", "--out", str(file)).exit_code == 0
     manager.close()
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
     plan = json_of("explain", "--capsule", str(file))
     assert (plan["job_id"], plan["resume_from_stage"]) == ("film-1", "mix")
     assert run("explain").exit_code == 2
@@ -467,7 +468,7 @@ def test_the_names_of_jobs_are_completed(
     assert sorted(completed("delete", "film-1", "")) == ["film-1", "song-1"]
     monkeypatch.setenv("CHECKPOINT_NAMESPACE", f"{settings.namespace}_other")
     assert completed("show", "") == []
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
     assert completed("show", "") == []
 
 
@@ -505,7 +506,7 @@ def test_what_is_away_is_told_beside_the_answer(
     manager.save("job-1", "fetch", {})
     with worker("snapshotter", environ(settings)):
         manager.save("job-1", "clean", {}, ack="durable")
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
     monkeypatch.setenv("CHECKPOINT_TIMEOUT", "1")
     for command in (("jobs",), ("show", "job-1"), ("history", "job-1")):
         result = run(*command)

@@ -15,6 +15,7 @@ from command_line import run
 from paced import PacedManager
 from processes import running
 from real_log import RealLog
+from servers import NOWHERE
 
 from checkpoint import CheckpointManager, Pipeline, Settings
 
@@ -171,7 +172,7 @@ def test_a_file_that_cannot_be_written_is_told(log: RealLog, tmp_path: Path) -> 
 def test_while_redis_is_away_the_archive_alone_is_replayed(
     log: RealLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
     monkeypatch.setenv("CHECKPOINT_TIMEOUT", "0.2")
     result = run("replay")
     assert len(result.stdout.splitlines()) == 2
@@ -201,7 +202,7 @@ def test_a_capsule_is_replayed_without_a_server(
 ) -> None:
     capsule = tmp_path / "job.capsule"
     assert run("export", "job-1", "--out", str(capsule)).exit_code == 0
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("REDIS_URL", NOWHERE)
     monkeypatch.setenv("POSTGRES_URL", "postgresql://127.0.0.1:1/none")
     first = str(log.entries("job-1")[0].incarnation)
     shown = run("replay", "--capsule", str(capsule), "--incarnation", first, "--version", "1")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run
+from histories import FILM
 from isolation import remove_namespace
 from processes import environ
 from screen import Screen
@@ -16,8 +17,6 @@ from screen import Screen
 from checkpoint import CheckpointManager, Pipeline, Settings
 from checkpoint.commands import bulk
 from checkpoint.query.capsule import read_capsule
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
 
 
 @pytest.fixture

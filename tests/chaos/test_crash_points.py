@@ -14,6 +14,7 @@ from isolation import remove_namespace
 from processes import environ as plain_environ
 from processes import eventually, running, worker
 from real_log import RawEntries, RealLog
+from servers import NOWHERE
 
 from checkpoint import CheckpointManager, Settings
 from checkpoint.events.crash_point import CrashPoint
@@ -58,15 +59,13 @@ REBUILD = ["rebuild: before the views", "rebuild: after the views"]
 SPOOL = ["spool: before the write", "spool: after the write"]
 DRAIN = ["spool: after the log", "spool: drained"]
 
-NO_REDIS = "redis://127.0.0.1:1/0"
-
 
 def environ(settings: Settings, at: str = "", spool: Path | None = None) -> dict[str, str]:
     return plain_environ(
         settings,
         CHECKPOINT_PARTITIONS="2",
         CHECKPOINT_LOG_MARGIN="0.001",
-        CHECKPOINT_TIMEOUT="0.2" if settings.redis_url == NO_REDIS else "5",
+        CHECKPOINT_TIMEOUT="0.2" if settings.redis_url == NOWHERE else "5",
         CHECKPOINT_CRASH_AT=at,
         CHECKPOINT_SPOOL=str(spool or ""),
     )
@@ -213,7 +212,7 @@ def test_a_rebuild_dies(settings: Settings, at: str) -> None:
 @pytest.mark.parametrize("at", SPOOL)
 def test_a_producer_dies_while_redis_is_away(settings: Settings, at: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
-    away = replace(settings, redis_url=NO_REDIS)
+    away = replace(settings, redis_url=NOWHERE)
     RealLog(settings).close()
     assert produce(environ(away, at, spool)) == -signal.SIGKILL
     assert produce(environ(settings, spool=spool)) == 0
@@ -225,7 +224,7 @@ def test_a_producer_dies_while_it_drains_the_spool(
     settings: Settings, at: str, tmp_path: Path
 ) -> None:
     spool = tmp_path / "spool"
-    away = replace(settings, redis_url=NO_REDIS)
+    away = replace(settings, redis_url=NOWHERE)
     RealLog(settings).close()
     assert produce(environ(away, spool=spool)) == 0
     assert produce(environ(settings, at, spool)) == -signal.SIGKILL

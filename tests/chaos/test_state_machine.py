@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from histories import json_values
+from histories import STAGES, json_values
 from hypothesis import HealthCheck, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 from isolation import remove_namespace
 from real_log import RealLog
+from servers import NOWHERE
 
 from checkpoint import (
     Appended,
@@ -37,7 +38,6 @@ from checkpoint.events.event import EventsLost
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.restore import keep_whole
 
-STAGES = ("cut", "mix", "export")
 LONG = ("film-1", "film-2", "ünïcode/🎬")
 BRIEF = ("brief-1", "brief-2")
 JOBS = LONG + BRIEF
@@ -369,7 +369,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(job=st.sampled_from(LONG))
     def look_up_while_redis_is_away(self, job: str) -> None:
-        away = replace(self.settings, redis_url="redis://127.0.0.1:1/0", timeout=0.2)
+        away = replace(self.settings, redis_url=NOWHERE, timeout=0.2)
         with CheckpointManager(away, pipeline=STAGES) as manager:
             now_ms = self.now_ms()
             self.check(

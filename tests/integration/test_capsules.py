@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from histories import FILM, STAGES
 from isolation import remove_namespace
 from msgspec import Raw
 from real_log import RealLog
+from servers import NOWHERE
 
 from checkpoint import (
     CheckpointError,
@@ -16,7 +18,6 @@ from checkpoint import (
     JobNotLive,
     LogUnavailable,
     PayloadTooLarge,
-    Pipeline,
     Settings,
     VersionConflict,
 )
@@ -29,9 +30,6 @@ from checkpoint.query.capsule import Capsule, read_capsule
 from checkpoint.query.lookup import Status, status_of
 from checkpoint.query.pipeline import OPEN, declared
 from checkpoint.travel import MAX_EVENTS
-
-STAGES = ("cut", "mix", "export")
-FILM = Pipeline("film", STAGES)
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ def test_while_redis_is_away_the_archive_is_exported(
 ) -> None:
     live_twice(manager)
     archived_log.store()
-    away = replace(archived_log.settings, redis_url="redis://127.0.0.1:1/0", timeout=0.2)
+    away = replace(archived_log.settings, redis_url=NOWHERE, timeout=0.2)
     lines: list[bytes] = []
     archived_log.settings, there = away, archived_log.settings
     archived_log.run(export_job(Core(away), "job", lines.append))

@@ -8,20 +8,19 @@ from random import Random
 from typing import Any
 
 import pytest
-from histories import JOBS, STAGES, Act, Model, histories, request_of
+from histories import FILM, JOBS, STAGES, Act, Model, histories, request_of
 from hypothesis import HealthCheck, given, note
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from real_log import RealLog, projecting
 
-from checkpoint import CheckpointManager, Pipeline
+from checkpoint import CheckpointManager
 from checkpoint.events.entry_id import ZERO
 from checkpoint.events.errors import IncarnationEnded
 from checkpoint.events.settings import Settings
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.lookup import Status
 
-FILM = Pipeline("film", STAGES)
 server_test = hypothesis_settings(
     max_examples=25,
     deadline=None,

@@ -5,10 +5,12 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from histories import FILM
 from paced import PacedManager
 from real_log import RealLog
+from servers import NOWHERE
 
-from checkpoint import CheckpointManager, Pipeline
+from checkpoint import CheckpointManager
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import utc
 from checkpoint.events.errors import ArchiveUnavailable, InvalidName, LogNotReady, LogUnavailable
@@ -20,9 +22,6 @@ from checkpoint.query.listing.place import find_place
 from checkpoint.query.listing.sources import LogAndArchive
 from checkpoint.query.listing.summary import Known
 from checkpoint.servers import Servers
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
-NOWHERE = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from histories import Act, event_of
+from histories import FILM, Act, event_of
 from processes import eventually
 from real_log import RealLog
+from servers import NOWHERE
 
-from checkpoint import CheckpointManager, Pipeline
+from checkpoint import CheckpointManager
 from checkpoint.core import Core
 from checkpoint.events.append import Request
 from checkpoint.events.errors import ArchiveUnavailable, CheckpointError, LogUnavailable
@@ -22,8 +23,6 @@ from checkpoint.events.steps import AskArchive, Command, Steps
 from checkpoint.query.lookup import Answer, Source, Status, look_up, look_up_past
 from checkpoint.servers import Servers
 
-FILM = Pipeline("film", ("cut", "mix", "export"))
-NOWHERE = "redis://127.0.0.1:1/0"
 NO_POSTGRES = "host=127.0.0.1 port=1"
 
 

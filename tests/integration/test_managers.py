@@ -11,7 +11,9 @@ from typing import Any, Self
 
 import msgspec
 import pytest
+from histories import FILM
 from real_log import RealLog, a_snapshotter_runs
+from servers import NOWHERE
 
 from checkpoint import AsyncCheckpointManager, CheckpointManager, Pipeline
 from checkpoint.events.errors import (
@@ -28,8 +30,6 @@ from checkpoint.events.errors import (
 )
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import declared
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
 
 
 class Awaited:
@@ -319,7 +319,7 @@ def test_a_block_that_raises_saves_nothing_and_the_failure_is_recorded(
 def test_the_blocks_own_error_goes_on_even_if_it_cannot_be_recorded(
     kind: Any, settings: Settings
 ) -> None:
-    gone = with_changes(settings, redis_url="redis://127.0.0.1:1/0", timeout=0.2)
+    gone = with_changes(settings, redis_url=NOWHERE, timeout=0.2)
     with (
         kind(gone, pipeline=FILM) as manager,
         pytest.raises(ValueError, match="wrong") as raised,
@@ -486,7 +486,7 @@ def test_how_long_a_stage_took_is_in_its_event(manager: Any) -> None:
 def test_a_call_has_a_deadline_of_its_own_where_the_caller_sets_one(
     kind: Any, settings: Settings
 ) -> None:
-    away = with_changes(settings, redis_url="redis://127.0.0.1:1/0", timeout=60.0)
+    away = with_changes(settings, redis_url=NOWHERE, timeout=60.0)
     with kind(away) as manager:
         hasty = getattr(manager, "_manager", manager).within(0.2)
         assert hasty._core.settings.timeout == 0.2  # noqa: SLF001 - the asyncio one is not awaited

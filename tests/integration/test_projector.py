@@ -8,6 +8,7 @@ import pytest
 from histories import Act, request_of
 from msgspec import Raw
 from real_log import RealLog, forever, projecting
+from servers import NOWHERE
 
 from checkpoint.events.append import Request
 from checkpoint.events.async_lines import AsyncLines
@@ -231,7 +232,7 @@ def index(log: RealLog) -> list[int]:
 def test_a_redis_that_is_away_is_told_and_nothing_is_lost(log: RealLog) -> None:
     complete(log, "cut")
     [part] = the_slices(log, 10)
-    nowhere = Settings(redis_url="redis://127.0.0.1:1/0", namespace=log.settings.namespace)
+    nowhere = Settings(redis_url=NOWHERE, namespace=log.settings.namespace)
     with projecting(nowhere) as apply, pytest.raises(LogUnavailable):
         apply(part)
     with projecting(log.settings) as apply:

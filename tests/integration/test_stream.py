@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from real_log import RealLog
+from servers import NOWHERE
 
 from checkpoint.events.append import Request
 from checkpoint.events.entry import Entry, decode_all
@@ -132,7 +133,7 @@ def test_while_redis_is_away_the_archive_alone_is_streamed(archived_log: RealLog
     log.store()
     expected = on_record(log)
     fill(log, 20)
-    away = replace(log.settings, redis_url="redis://127.0.0.1:1/0")
+    away = replace(log.settings, redis_url=NOWHERE)
     assert everything(log, has_log=False, settings=away) == expected
     with pytest.raises(LogUnavailable):
         everything(log, settings=away)

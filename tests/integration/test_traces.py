@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from real_log import RealLog, put
+from servers import NOWHERE
 
 from checkpoint import AsyncCheckpointManager, CheckpointManager, Settings
 from checkpoint.events.async_lines import AsyncLines
@@ -93,7 +94,7 @@ def test_what_waits_in_a_spool_keeps_its_trace(
     archived_log: RealLog, spans: InMemorySpanExporter, tmp_path: Path
 ) -> None:
     away = Settings(
-        redis_url="redis://127.0.0.1:1/0",
+        redis_url=NOWHERE,
         namespace=archived_log.settings.namespace,
         timeout=0.1,
     )

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from histories import FILM, STAGES
 from isolation import remove_namespace
 from losing_proxy import losing_proxy
 from real_log import RealLog
+from servers import NOWHERE
 
 from checkpoint import (
     AsyncCheckpointManager,
@@ -19,7 +21,6 @@ from checkpoint import (
     JobClaimed,
     JobNotLive,
     LogUnavailable,
-    Pipeline,
     Settings,
     StaleClaim,
     UnknownStage,
@@ -31,9 +32,6 @@ from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.pipeline import OPEN
 from checkpoint.restore import keep_whole
 from checkpoint.travel import rewind
-
-STAGES = ("cut", "mix", "export")
-FILM = Pipeline("film", STAGES)
 
 
 @pytest.fixture
@@ -395,9 +393,7 @@ def test_while_redis_is_away_nothing_is_spooled(archived_settings: Settings, tmp
     with closing(RealLog(archived_settings)) as log, CheckpointManager(archived_settings) as ours:
         do(ours)
         log.store()
-    away = replace(
-        archived_settings, redis_url="redis://127.0.0.1:1/0", timeout=0.2, spool=tmp_path / "spool"
-    )
+    away = replace(archived_settings, redis_url=NOWHERE, timeout=0.2, spool=tmp_path / "spool")
     with CheckpointManager(away, pipeline=FILM) as manager:
         with pytest.raises(LogUnavailable):
             manager.rewind("job", "mix")
@@ -407,7 +403,7 @@ def test_while_redis_is_away_nothing_is_spooled(archived_settings: Settings, tmp
 
 
 def test_what_waits_in_a_spool_comes_before_a_rewind(settings: Settings, tmp_path: Any) -> None:
-    away = replace(settings, redis_url="redis://127.0.0.1:1/0", timeout=0.2)
+    away = replace(settings, redis_url=NOWHERE, timeout=0.2)
     with CheckpointManager(settings, pipeline=FILM, spool=tmp_path / "spool") as manager:
         do(manager, stages=("cut",))
         with CheckpointManager(away, pipeline=FILM, spool=tmp_path / "spool") as cut_off:

@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from histories import STAGES
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Json
 from real_log import RealLog, a_snapshotter_runs
@@ -32,8 +33,6 @@ from checkpoint.snapshotter.digest import Digest
 from checkpoint.snapshotter.discrepancy import Discrepancy
 from checkpoint.snapshotter.rows import read_rows
 from checkpoint.snapshotter.storing import Chapter
-
-STAGES = ("cut", "mix", "export")
 
 
 class Verified(list[Discrepancy]):

@@ -1,6 +1,6 @@
 """What is said of a job's stages, and of what a run would do, from its events alone."""
 
-from histories import MemoryLog
+from histories import FILM, MemoryLog
 from msgspec import Raw
 
 from checkpoint.events.event import (
@@ -17,8 +17,6 @@ from checkpoint.query.history.record import StageRecord, stage_records
 from checkpoint.query.listing.summary import Known, summarize
 from checkpoint.query.lookup import Status
 from checkpoint.query.pipeline import OPEN, Pipeline
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
 
 
 def completed(stage: str, took_ms: int = 0, job: str = "j") -> StageCompleted:

@@ -1,11 +1,10 @@
 import pytest
+from histories import FILM
 
 from checkpoint import Pipeline, SmartVideoEditorCheckpoint
 from checkpoint.events.errors import InvalidName, UnknownStage
 from checkpoint.events.names import MAX_NAME_BYTES
 from checkpoint.query.pipeline import OPEN, as_pipeline
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
 
 
 def test_a_stage_of_the_pipeline_is_taken() -> None:

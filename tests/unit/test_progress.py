@@ -1,14 +1,12 @@
 import pytest
-from histories import TTL_MS, Act, log_of
+from histories import FILM, TTL_MS, Act, log_of
 
-from checkpoint import Pipeline
 from checkpoint.events.entry_id import utc
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.lookup import Answer, Source, Status
 from checkpoint.query.pipeline import OPEN
 from checkpoint.query.progress import job_progress
 
-FILM = Pipeline("film", ("cut", "mix", "export"))
 ACTS = [
     Act("complete", "j", "mix", 1),
     Act("fail", "j", "export"),

@@ -1,15 +1,13 @@
 from typing import Any
 
 import pytest
-from histories import Act, log_of
+from histories import FILM, Act, log_of
 
 from checkpoint import Pipeline
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.lookup import Answer, Source, Status
 from checkpoint.query.pipeline import OPEN
 from checkpoint.query.resume import ResumePoint, resume_point
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
 
 
 def resume(

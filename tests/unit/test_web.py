@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from histories import FILM
 
 from checkpoint.events import codec
 from checkpoint.events.entry import Entry
@@ -17,13 +18,11 @@ from checkpoint.events.event import (
     StageFailed,
 )
 from checkpoint.projector.fold import NOTHING, fold_all
-from checkpoint.query.pipeline import OPEN, Pipeline
+from checkpoint.query.pipeline import OPEN
 from checkpoint.web.guards import is_known
 from checkpoint.web.sheet import Life
 from checkpoint.web.tail import MOST_JOBS, Listener, News
 from checkpoint.web.timeline import Timeline, timeline
-
-FILM = Pipeline("film", ("cut", "mix", "export"))
 
 
 def entries(*events: tuple[int, AnyEvent]) -> list[Entry]:
