@@ -24,7 +24,13 @@ from .terminal import console, note, say, say_json
 
 @click.command()
 @selecting
-@click.option("--limit", type=click.IntRange(1, 10_000), default=LIMIT, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=LIMIT,
+    show_default=True,
+    help="How many jobs at the most.",
+)
 @click.option("--before", help="Go on where the page before ended; it says with what.")
 @as_json
 @reported

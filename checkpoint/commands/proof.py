@@ -88,7 +88,7 @@ def verify(job: str | None, *, against: BinaryIO | None, archive_only: bool, as_
 @as_json
 @reported
 def digest(*, as_json: bool) -> None:
-    """Print what the archive comes to: keep the JSON elsewhere, for `verify --against`.
+    """Print a digest of the archive: keep its JSON elsewhere, for `verify --against`.
 
     Of every partition the last chained entry, how many rows there are up to it, how many of those
     are discarded dead letters, and the hash over all. Nobody can change a row of that time without

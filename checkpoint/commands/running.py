@@ -22,7 +22,7 @@ KIND = click.Choice(["projector", "snapshotter"])
 )
 @reported
 def up(data: Path | None) -> None:
-    """Run Redis, Postgres and both workers here, until Ctrl-C."""
+    """Run Redis, Postgres, both workers and the page here, until Ctrl-C."""
     from checkpoint.up import up as run_up  # noqa: PLC0415 - the servers are an extra
 
     run_up(data)

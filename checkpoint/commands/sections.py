@@ -15,7 +15,7 @@ LONGEST = 200
 CODES = (
     ("0", "All is well, also if a reader of the output has had enough (a closed pipe)."),
     ("1", "Something is not, or there was an error; stderr says what."),
-    ("2", "The command was not given as it can be."),
+    ("2", "The command line is wrong: an unknown word, or a value that cannot be."),
     ("130", "Interrupted by Ctrl-C; up, watch and web end well by it, with 0."),
 )
 

@@ -48,7 +48,7 @@ def lag(*, as_json: bool) -> None:
 @click.command()
 @reported
 def restore() -> None:
-    """Bring a Redis that lost its log, or its last seconds, up to the archive."""
+    """Restore from the archive a Redis that lost its log, or its last seconds."""
     from checkpoint.restore import restore as steps  # noqa: PLC0415 - psycopg, for who needs it
 
     settings = Settings.from_env()
