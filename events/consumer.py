@@ -15,13 +15,12 @@ from mode import Service, get_logger
 
 from .async_lines import AsyncLines
 from .connection import SOCKET_SECONDS
-from .cursor import Cursor
-from .entry_id import ZERO, EntryId
 from .errors import InvalidSettings
 from .members import Members
 from .message import decode
+from .offsets import Offsets
 from .outage import AWAY, Outage
-from .positions import Group, Positions
+from .positions import Group
 from .producer import declared_partitions
 from .shares import Shares
 from .slices import Reader, Slice, cut
@@ -61,14 +60,13 @@ class Consumer(base.Consumer):
             self.logger,
         )
         start = "$" if conf.consumer_auto_offset_reset == "latest" else "0-0"
-        self._group = Group(self._client, conf.id, start)
+        self._offsets: Offsets[TP] = Offsets(Group(self._client, conf.id, start))
         self._group_outage = Outage(self.logger)
         self._reading_outage = Outage(self.logger)
         at_once = conf.broker_max_poll_records or ENTRIES_AT_ONCE
         self._size = options.slice or 1
         self._lines = AsyncLines(options.redis_url, SOCKET_SECONDS)
         self._reader = Reader(self._lines, self._size * max(1, at_once // self._size))
-        self._cursors: dict[TP, Cursor] = {}
         self._assignment: frozenset[TP] | None = None
         self._wanted: frozenset[TP] | None = None
         self._subscription: frozenset[str] = frozenset()
@@ -90,7 +88,7 @@ class Consumer(base.Consumer):
         await super().on_stop()
         async with self._beating:
             with suppress(*AWAY):
-                await self._publish()
+                await self._offsets.publish()
                 await self._shares.leave()
 
     async def wait_empty(self) -> None:
@@ -129,7 +127,7 @@ class Consumer(base.Consumer):
         }
         places = [TP(topic, one) for topic, count in counts.items() for one in range(count or 0)]
         self._assignment = frozenset(places)
-        self._cursors = {tp: Cursor(ZERO) for tp in places}
+        self._offsets.read_all(places)
         self._set_active_tps(set(places))
 
     @Service.task
@@ -150,7 +148,7 @@ class Consumer(base.Consumer):
             if self.should_stop:
                 return
             places = await self._shares.beat(self._subscription)
-            await self._publish()
+            await self._offsets.publish()
         if self._assignment is None and self._shares.waiting:
             return
         self._wanted = frozenset(TP(*place) for place in places)
@@ -169,7 +167,7 @@ class Consumer(base.Consumer):
         self.app.on_rebalance_start()
         await self.on_partitions_revoked(self.assignment() - assigned)
         self._assignment = assigned
-        self._cursors = {tp: self._cursors.get(tp) or Cursor() for tp in assigned}
+        self._offsets.keep(assigned)
         self.app.consumer_generation_id += 1
         await self.on_partitions_assigned(set(assigned), self.app.consumer_generation_id)
 
@@ -198,8 +196,7 @@ class Consumer(base.Consumer):
             await self.wait(self.can_resume_flow.wait())
         records = await self._getmany(self._get_active_partitions(), timeout)
         for tp, one in self.scheduler.iterate(records):
-            cursor = self._cursors.get(tp)
-            current = cursor is not None and cursor.position == one.after
+            current = self._offsets.continues(tp, one)
             if current and self.flow_active and tp not in self._paused_partitions:
                 yield tp, self._to_message(tp, one)
 
@@ -208,9 +205,9 @@ class Consumer(base.Consumer):
         active_partitions: set[TP] | None,
         timeout: float,  # noqa: ASYNC109 - Faust's signature
     ) -> Mapping[TP, list[Slice]]:
-        active = {tp: self._cursors[tp] for tp in active_partitions or () if tp in self._cursors}
         try:
-            positions = {tp: await self._position(tp, cursor) for tp, cursor in active.items()}
+            active, known = active_partitions or (), self.transport.positions
+            positions = await self._offsets.positions(active, known)
             found = await self._reader.read(positions, timeout)
         except AWAY as error:
             await self.sleep(self._reading_outage.wait(error))
@@ -221,12 +218,6 @@ class Consumer(base.Consumer):
             for tp, entries in found.items()
         }
 
-    async def _position(self, tp: TP, cursor: Cursor) -> EntryId:
-        if cursor.position is None:
-            positions: Positions = self.transport.positions or self._group
-            cursor.start(await positions.read(tp))
-        return cursor.position or ZERO
-
     def _to_message(self, tp: TP, record: Slice) -> ConsumerMessage:
         message: tuple[Any, Any, Any] = (None, record, None)
         if self.transport.options.slice is None:
@@ -235,7 +226,7 @@ class Consumer(base.Consumer):
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            offset=self._cursors[tp].take(record),
+            offset=self._offsets.take(tp, record),
             timestamp=record.last.ms / 1000,
             timestamp_type=1,
             headers=headers,
@@ -266,7 +257,7 @@ class Consumer(base.Consumer):
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Start over from the positions, which are looked up at the next read."""
         self._reader.wake()
-        return {tp: cursor.reset() for tp, cursor in self._cursors.items()}
+        return self._offsets.reset_all()
 
     def reread(self, tp: TP) -> None:
         """Look up a partition's position again and go on from there.
@@ -274,39 +265,32 @@ class Consumer(base.Consumer):
         For an app that keeps positions itself and finds that one is not where it was: then
         slices that were handed out already do not continue it.
         """
-        if tp in self._cursors:
-            self._committed_offset[tp] = self._cursors[tp].reset()
+        if tp in self._offsets:
+            self._committed_offset[tp] = self._offsets.reset(tp)
             self._acked_index[tp] = set()
             self._reader.wake()
 
     def _new_offset(self, tp: TP) -> int | None:
         done, self._acked_index[tp] = self._acked_index[tp], set()
         self._acked[tp] = []
-        cursor = self._cursors.get(tp)
-        return cursor.finish(done) if cursor else None
+        return self._offsets.finish(tp, done)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002 - cursors know more
         try:
-            await self._publish()
+            await self._offsets.publish()
         except AWAY as error:
             # The next heartbeat that gets through publishes it.
             self._group_outage.wait(error)
             return False
         return True
 
-    async def _publish(self) -> None:
-        for tp, cursor in list(self._cursors.items()):
-            if made := cursor.progress:
-                await self._group.advance(tp, made)
-                cursor.published(made)
-
     async def position(self, tp: TP) -> int | None:
         """Return the number of the last slice handed out of a partition."""
-        return self._cursors[tp].number if tp in self._cursors else None
+        return self._offsets.latest(tp)
 
     def highwater(self, tp: TP) -> int:
         """Return the number of the last slice read: there are no numbers before reading."""
-        return self._cursors[tp].number if tp in self._cursors else 0
+        return self._offsets.latest(tp) or 0
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """Return `highwater` of each partition."""
