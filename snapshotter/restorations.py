@@ -11,6 +11,7 @@ from psycopg import Connection
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.event import DAY_MS
 
+from . import storing
 from .archive import Archive
 from .schema import query
 
@@ -65,8 +66,7 @@ def begin(lost: Loss, archive: Archive) -> tuple[Restoration, list[str]]:
     }
 
     def begun(connection: Connection) -> tuple[Restoration, list[str]]:
-        ((_, ms, seq, *_),) = connection.execute(query("lock_positions"), [[partition]])
-        archived = EntryId(int(ms), int(seq))
+        archived = storing.lock(connection, [partition])[partition].position
         jobs = [job for (job,) in connection.execute(query("jobs_after"), values)]
         restored = Restoration(partition, logged, archived, len(jobs), fence.ms)
         _record(connection, restored, run)

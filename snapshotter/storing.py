@@ -100,7 +100,8 @@ def _store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dic
         connection.execute("BEGIN")
         connection.execute(query("plan_once"))
         partitions = list({chapter.partition for chapter in chapters})
-        found = connection.execute(query("lock_positions"), [partitions])
+        connection.execute(query("lock_positions"), [partitions])
+        found = connection.execute(query("locked_standings"), [partitions])
     standing = standings(found)
     positions = {partition: one.position for partition, one in standing.items()}
     kept = [one for one in chapters if not _was_lost(one, standing[one.partition].losses)]
@@ -135,7 +136,8 @@ def _extend(
 
 def lock(connection: Connection, partitions: Sequence[int]) -> dict[int, Standing]:
     """Say how far the archive of partitions goes, and keep it so until the transaction ends."""
-    return standings(connection.execute(query("lock_positions"), [partitions]))
+    connection.execute(query("lock_positions"), [partitions])
+    return standings(connection.execute(query("locked_standings"), [partitions]))
 
 
 def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:

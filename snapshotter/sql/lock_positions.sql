@@ -1,12 +1,5 @@
--- How far the archive of some partitions goes. What Redis lost of them is told too, as far as they
--- are not past it, in rows of (after ms, after seq, before ms).
-SELECT partition, ms, seq, log.id, number, chain, chained_ms, chained_seq,
-       ARRAY(
-           SELECT ARRAY[lost.ms, lost.seq, resumed_ms]
-           FROM restoration AS lost
-           WHERE lost.partition = position.partition AND resumed_ms > position.ms
-       )
-FROM position, log
+-- Nobody else adds to these partitions until the transaction ends.
+SELECT FROM position
 WHERE partition = ANY (%s)
 ORDER BY partition
-FOR UPDATE OF position
+FOR UPDATE

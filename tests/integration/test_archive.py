@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from histories import Act, MemoryLog, event_of, histories, log_of
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from processes import eventually
 from psycopg.sql import SQL, Identifier
 
 from checkpoint.events import codec
@@ -437,6 +439,25 @@ def test_a_registered_log_is_not_replaced_by_another(archive: Archive) -> None:
     assert archive.register_log(Log("log-2", 8)) == LOG
     assert archive.log() == LOG
     assert set(archive.positions()) == {0, 1, 2, 3}
+
+
+def test_what_is_put_on_record_as_lost_while_a_store_waits_for_its_turn_is_refused(
+    archive: Archive, sql: psycopg.Connection, postgres_url: str, namespace: str
+) -> None:
+    entries = stages(1)
+    lost = [0, *ZERO, *ZERO, 0, entries[-1].id.ms + 1, "the run after"]
+    waiting = (
+        "SELECT 1 FROM pg_locks WHERE transactionid = pg_current_xact_id()::xid AND NOT granted"
+    )
+    storing = Archive(postgres_url, namespace)
+    with ThreadPoolExecutor() as pool, closing(storing):
+        with sql.transaction():
+            sql.execute(query("lock_positions"), [[0]])
+            store = pool.submit(storing.store, [chapter(entries)])
+            eventually(lambda: sql.execute(waiting).fetchall())
+            sql.execute(query("record_restoration"), lost)
+        assert store.result() == {0: ZERO}
+    assert stored(archive) == []
 
 
 def test_a_snapshotter_that_hangs_in_a_transaction_does_not_hold_its_partitions_for_ever(
