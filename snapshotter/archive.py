@@ -15,7 +15,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
 
-from . import schema, storing
+from . import schema, statements, storing
 from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
 from .storing import Chapter
@@ -131,14 +131,15 @@ class Archive:
         what Redis has lost since. An entry that the table refuses becomes a dead letter.
         """
         try:
-            return self._run(lambda connection: storing.store(connection, chapters, storing.copy))
+            return self._store(chapters, storing.add_together)
         except RefusedRow:
-            return self._run(
-                lambda connection: storing.store(connection, chapters, storing.insert_singly)
-            )
+            return self._store(chapters, storing.add_singly)
         except LockedOut:
             self.transact(_end_hung_copies)
             raise
+
+    def _store(self, chapters: Sequence[Chapter], add: storing.Add) -> dict[int, EntryId]:
+        return self._run(lambda connection: storing.store(connection, chapters, add))
 
     def has(self, partition: int, entry: EntryId) -> bool:
         """Say whether an entry is archived, as an event or as a dead letter."""
@@ -250,6 +251,7 @@ class Archive:
             may_write = _one(connection.execute(query("may_write"), [WRITER]))[0]
             if may_write:
                 connection.execute(query("become_writer"))
+            statements.prepare(connection)
             stack.pop_all()
         return connection
 

@@ -1,6 +1,7 @@
 """Storing: what one transaction adds to the archive, each entry once and in its chain."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
@@ -19,8 +20,12 @@ from .chain import Head, genesis, leaf_of
 from .refusal import REFUSALS
 from .rows import read_rows
 from .schema import query
+from .statements import Statements
 
 ROWS_AT_ONCE = 5000
+FEW, FEW_BYTES = 4, 256 * 1024
+"""Up to so much goes with what ends the transaction: COPY has a round trip of its own, and another
+to begin, and a durable save waits for both. What is more is faster that way."""
 COLUMN_TYPES = (
     *("int2", "int8", "int8", "text", "int8", "int8", "int8"),
     *("int8", "bytea", "int8", "bytea"),
@@ -74,8 +79,8 @@ class Buried(NamedTuple):
     chain: bytes
 
 
-Add: TypeAlias = Callable[[Connection, Iterable[Placed]], list[Buried]]
-"""What adds events to the table; returns those that became dead letters instead."""
+Add: TypeAlias = Callable[[Connection, Iterable[Placed], Statements], None]
+"""What adds events to the table, at once or with the statements that end the transaction."""
 
 
 def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
@@ -95,49 +100,37 @@ def _rolling_back(connection: Connection) -> Iterator[None]:
 
 
 def _store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
-    # what can share a round trip does: durable saves wait for it
-    with connection.pipeline():
-        connection.execute("BEGIN")
-        connection.execute(query("plan_once"))
-        partitions = list({chapter.partition for chapter in chapters})
-        connection.execute(query("lock_positions"), [partitions])
-        found = connection.execute(query("locked_standings"), [partitions])
-    standing = standings(found)
+    partitions = list({chapter.partition for chapter in chapters})
+    begun = Statements().add(b"BEGIN").add(query("plan_once"))
+    standing = _locked(connection, begun, partitions)
     positions = {partition: one.position for partition, one in standing.items()}
     kept = [one for one in chapters if not _was_lost(one, standing[one.partition].losses)]
     new = list(_new_in(kept, positions))
     heads = {part.partition: _caught_up(connection, part.partition, standing) for part in new}
     crash_point("archive: before the rows")
     dead: list[Buried] = []
-    refused = add(connection, _placed(new, heads, dead)) if new else []
-    with connection.pipeline():
-        for one in (*dead, *refused):
-            _bury(connection, one)
-        if heads:
-            _extend(connection, positions, heads)
-        crash_point("archive: before the commit")
-        connection.execute("COMMIT")
+    rest = Statements()
+    add(connection, _placed(new, heads, dead), rest)
+    for one in dead:
+        _bury(connection, one)
+    for partition, head in heads.items():
+        end = positions[partition]
+        rest.run("extend_chain", *end, *end, *head, partition)
+    crash_point("archive: before the commit")
+    rest.add(b"COMMIT").send(connection)
     return positions
-
-
-def _extend(
-    connection: Connection, positions: Mapping[int, EntryId], heads: Mapping[int, Head]
-) -> None:
-    ends = [positions[partition] for partition in heads]
-    values = {
-        "partition": list(heads),
-        "ms": [end.ms for end in ends],
-        "seq": [end.seq for end in ends],
-        "number": [head.number for head in heads.values()],
-        "chain": [head.chain for head in heads.values()],
-    }
-    connection.execute(query("extend_chain"), values)
 
 
 def lock(connection: Connection, partitions: Sequence[int]) -> dict[int, Standing]:
     """Say how far the archive of partitions goes, and keep it so until the transaction ends."""
-    connection.execute(query("lock_positions"), [partitions])
-    return standings(connection.execute(query("locked_standings"), [partitions]))
+    return _locked(connection, Statements(), partitions)
+
+
+def _locked(
+    connection: Connection, before: Statements, partitions: Sequence[int]
+) -> dict[int, Standing]:
+    before.run("lock_positions", partitions).run("locked_standings", partitions)
+    return standings(before.send(connection))
 
 
 def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
@@ -206,8 +199,18 @@ def _placed(
         heads[partition] = Head(number, chain)
 
 
-def copy(connection: Connection, events: Iterable[Placed]) -> list[Buried]:
-    """Add events in one go, or raise what the driver says of a row that the table refuses."""
+def add_together(connection: Connection, events: Iterable[Placed], rest: Statements) -> None:
+    """Add events, or raise what the driver says of one that the table refuses."""
+    coming = iter(events)
+    few = list(itertools.islice(coming, FEW + 1))
+    if len(few) > FEW or sum(len(entry.encoded) for _, entry, _, _ in few) > FEW_BYTES:
+        _copy(connection, itertools.chain(few, coming))
+    else:
+        for one in few:
+            rest.run("insert_event", *row_of(*one))
+
+
+def _copy(connection: Connection, events: Iterable[Placed]) -> None:
     with connection.cursor() as cursor:
         # by itself psycopg takes a bytea's dumper that is written in Python, for DB-API's `Binary`
         dumper = cursor.adapters.get_dumper(bytes, PyFormat.BINARY)
@@ -216,21 +219,18 @@ def copy(connection: Connection, events: Iterable[Placed]) -> list[Buried]:
             rows.set_types(COLUMN_TYPES)
             for one in events:
                 rows.write_row(row_of(*one))
-    return []
 
 
-def insert_singly(connection: Connection, events: Iterable[Placed]) -> list[Buried]:
+def add_singly(connection: Connection, events: Iterable[Placed], _: Statements) -> None:
     """Add events one by one; those that the table refuses become dead letters in their places."""
-    refused = []
     for one in events:
         try:
             with connection.transaction():
                 connection.execute(query("insert_event"), row_of(*one))
         except REFUSALS as error:
-            partition, entry, number, chain = one
+            partition, entry, number, link = one
             letter = DeadLetter(entry.id, log_entry.fields(entry), str(error).strip())
-            refused.append(Buried(partition, letter, number, chain))
-    return refused
+            _bury(connection, Buried(partition, letter, number, link))
 
 
 def _bury(connection: Connection, one: Buried) -> None:

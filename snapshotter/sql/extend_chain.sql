@@ -1,8 +1,4 @@
--- What partitions have now, a row of the arrays for each.
+-- What a partition has now.
 UPDATE position
-SET ms = new.ms, seq = new.seq, chained_ms = new.ms, chained_seq = new.seq,
-    number = new.number, chain = new.chain
-FROM unnest(%(partition)s::smallint[], %(ms)s::numeric[], %(seq)s::numeric[],
-            %(number)s::bigint[], %(chain)s::bytea[])
-     AS new (partition, ms, seq, number, chain)
-WHERE position.partition = new.partition
+SET (ms, seq) = (%s, %s), (chained_ms, chained_seq) = (%s, %s), number = %s, chain = %s
+WHERE partition = %s

@@ -23,6 +23,7 @@ from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import MAX_SEQ, ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
 from checkpoint.events.event import StageCompleted
+from checkpoint.snapshotter import storing
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.schema import query
 from checkpoint.snapshotter.storing import Chapter
@@ -88,6 +89,17 @@ def test_what_is_stored_comes_back_as_it_was(archive: Archive) -> None:
         log.append(event_of(act), pass_ms=1)
     assert archive.store([chapter(log.entries)]) == {0: log.entries[-1].id}
     assert stored(archive) == log.entries
+
+
+@pytest.mark.parametrize("size", [4, storing.FEW_BYTES, 3 * storing.FEW_BYTES])
+@pytest.mark.parametrize("count", [1, storing.FEW, storing.FEW + 1])
+def test_however_much_is_stored_at_once_it_comes_back_as_it_was(
+    archive: Archive, sql: psycopg.Connection, count: int, size: int
+) -> None:
+    log = log_of([Act("complete", "j", f"stage-{n}", "\\ü'" * (size // 4)) for n in range(count)])
+    archive.store([chapter(log.entries)])
+    assert stored(archive) == log.entries
+    assert dead_letters(sql) == []
 
 
 def test_a_page_of_a_table_without_statistics_is_read_along_the_index(
@@ -202,6 +214,7 @@ def test_one_archive_serves_many_threads(archive: Archive) -> None:
 # Poison
 
 
+@pytest.mark.parametrize("count", [4, 40])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -219,12 +232,12 @@ def test_one_archive_serves_many_threads(archive: Archive) -> None:
     ],
 )
 def test_a_row_that_the_table_refuses_becomes_a_dead_letter_and_the_rest_is_stored(
-    archive: Archive, sql: psycopg.Connection, changes: dict[str, Any]
+    archive: Archive, sql: psycopg.Connection, changes: dict[str, Any], count: int
 ) -> None:
-    entries = stages(5)
-    poison = forged(entries[2], **changes)
-    archive.store([chapter([*entries[:2], poison, *entries[3:]])])
-    assert stored(archive) == [*entries[:2], *entries[3:]]
+    entries = stages(count)
+    poison = forged(entries[-3], **changes)
+    archive.store([chapter([*entries[:-3], poison, *entries[-2:]])])
+    assert stored(archive) == [*entries[:-3], *entries[-2:]]
     [(ms, seq, fields, reason)] = dead_letters(sql)
     assert (ms, seq) == poison.id
     assert list(fields) == log_entry.fields(poison)
@@ -449,11 +462,11 @@ def test_what_is_put_on_record_as_lost_while_a_store_waits_for_its_turn_is_refus
     waiting = (
         "SELECT 1 FROM pg_locks WHERE transactionid = pg_current_xact_id()::xid AND NOT granted"
     )
-    storing = Archive(postgres_url, namespace)
-    with ThreadPoolExecutor() as pool, closing(storing):
+    other = Archive(postgres_url, namespace)
+    with ThreadPoolExecutor() as pool, closing(other):
         with sql.transaction():
             sql.execute(query("lock_positions"), [[0]])
-            store = pool.submit(storing.store, [chapter(entries)])
+            store = pool.submit(other.store, [chapter(entries)])
             eventually(lambda: sql.execute(waiting).fetchall())
             sql.execute(query("record_restoration"), lost)
         assert store.result() == {0: ZERO}
