@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .async_lines import AsyncLines
@@ -47,6 +48,8 @@ class Reader:
         self._at_once = at_once
         self._sizes: list[int] = []
         """In bytes, of some of the entries that were read last."""
+        self._left_some = False
+        """Whether the last call may have left entries that were there."""
         self._waiting: asyncio.Timeout | None = None
 
     async def read(self, positions: Mapping[P, EntryId], seconds: float) -> dict[P, list[RawEntry]]:
@@ -57,8 +60,9 @@ class Reader:
         """
         if positions and not self._sizes:  # before so many are read, one is looked at
             await self._ask(self._redis.execute, positions)
-        # Waking closes the connection of a call that waits; one that does not is left alone.
-        if positions and (found := await self._ask(self._redis.execute, positions)):
+        # Waking closes the connection of a call that waits, so what may find much does not wait.
+        may_find_much = positions and self._left_some
+        if may_find_much and (found := await self._ask(self._redis.execute, positions)):
             return found
         try:
             async with asyncio.timeout(None) as self._waiting:
@@ -86,7 +90,7 @@ class Reader:
     ) -> dict[P, list[RawEntry]]:
         # One call for all partitions: it costs one wait however many there are. On a cluster they
         # live in different slots, and this is the place to ask for each of them.
-        keys = {PartitionKeys(*place).log.encode(): place for place in positions}
+        keys = {_log(place): place for place in positions}
         after = map(str, positions.values())
         count = self._count(len(positions))
         try:
@@ -95,6 +99,7 @@ class Reader:
             self._sizes = []  # perhaps they have grown, and it was too much
             raise
         found = {keys[key]: entries for key, entries in reply or ()}
+        self._left_some = any(len(entries) >= count for entries in found.values())
         if found:
             looked_at = (entries[::ONE_IN] for entries in found.values())
             self._sizes = [sum(map(len, fields)) for some in looked_at for _, fields in some]
@@ -106,6 +111,11 @@ class Reader:
             return 1
         fit = BYTES_AT_ONCE * len(self._sizes) // (max(1, sum(self._sizes)) * partitions)
         return max(1, min(self._at_once, fit))
+
+
+@lru_cache(maxsize=1024)
+def _log(place: Place) -> bytes:
+    return PartitionKeys(*place).log.encode()
 
 
 def cut(partition: int, after: EntryId, entries: Sequence[RawEntry], size: int) -> Iterator[Slice]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 import redis
@@ -12,6 +13,7 @@ from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.keys import PartitionKeys
+from checkpoint.events.script import Argument
 
 
 def lengths_read(redis_url: str, namespace: str, at_once: int, sizes: list[int]) -> list[int]:
@@ -61,6 +63,38 @@ def test_small_entries_after_large_ones_are_read_many_at_once_again(
     found = lengths_read(redis_url, namespace, 100, [10_000] * 3 + [10] * 200)
     assert found[0] == 1
     assert max(found) == 100
+
+
+def test_after_a_read_of_all_there_was_the_next_one_waits_at_once(
+    redis_url: str, namespace: str
+) -> None:
+    place = (namespace, 0)
+    asked: list[str] = []
+
+    class Counting(AsyncLines):
+        async def execute(self, *words: Argument) -> Any:
+            asked.append("execute")
+            return await super().execute(*words)
+
+        async def block(self, *words: Argument) -> Any:
+            asked.append("block")
+            return await super().block(*words)
+
+    async def work(client: redis.Redis) -> None:
+        async with aclosing(Counting(redis_url, 5.0)) as lines:
+            reader, after = slices.Reader(lines, 2), ZERO
+            for expected in (["execute", "execute"], ["execute"], ["block"]):
+                asked.clear()
+                found = (await reader.read({place: after}, 5.0))[place]
+                after = EntryId.parse(found[-1][0])
+                assert asked == expected
+                if expected == ["execute"]:
+                    client.xadd(PartitionKeys(*place).log, {"event": b"the next"})
+
+    with redis.Redis.from_url(redis_url) as client:
+        for _ in range(3):
+            client.xadd(PartitionKeys(*place).log, {"event": b"there"})
+        asyncio.run(work(client))
 
 
 def test_after_a_read_that_failed_the_sizes_are_learnt_anew(
