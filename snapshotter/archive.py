@@ -1,8 +1,10 @@
 """The archive: the Postgres event table, its position, its dead letters."""
 
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from math import ceil
 from typing import Any, TypeVar
 
@@ -64,6 +66,16 @@ class Archive:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    def abandon(self) -> None:
+        """Cut the connection: whoever waits for Postgres, in another thread, waits no longer."""
+        connection = self._connection
+        if connection is not None:
+            with (
+                suppress(psycopg.OperationalError, OSError),  # it is closed already
+                socket.socket(fileno=os.dup(connection.fileno())) as ours,
+            ):
+                ours.shutdown(socket.SHUT_RDWR)
 
     def migrate(self) -> list[str]:
         """Bring the schema up to this release; return the names of what was applied."""

@@ -30,6 +30,10 @@ ENTRIES_PER_COMMIT = 20_000
 """How much one transaction takes at most: many small slices share a commit, large ones do not."""
 
 
+STOP_SECONDS = 3.0
+"""How long who stops waits for a transaction to end."""
+
+
 class _Stopped(Exception):
     """Nobody waits any more."""
 
@@ -63,7 +67,7 @@ class Snapshotter:
         self._margin_ms = margin_ms
         self._observe = observe
         self._queue: SimpleQueue[_Pending | None] = SimpleQueue()
-        self._stopped = threading.Event()
+        self._stopped, self._ended = threading.Event(), threading.Event()
         self._pipelines: dict[str, tuple[str, ...]] = {}
 
     def position(self, partition: int) -> EntryId:
@@ -83,14 +87,25 @@ class Snapshotter:
 
     def run(self) -> None:
         """Store what is handed in until `stop`: all that is pending shares a transaction."""
-        with suppress(_Stopped):
-            while (first := self._queue.get()) is not None:
-                self._store([first, *self._pending(len(first.chapter.entries))])
+        try:
+            with suppress(_Stopped):
+                while (first := self._queue.get()) is not None:
+                    self._store([first, *self._pending(len(first.chapter.entries))])
+        finally:
+            self._ended.set()
 
     def stop(self) -> None:
-        """Let `run` end, with what is pending left undone."""
+        """Let `run` end, with what is pending left undone.
+
+        So is a transaction if Postgres does not answer within three seconds.
+        """
         self._stopped.set()
         self._queue.put(None)
+        threading.Thread(target=self._give_up, name="stop", daemon=True).start()
+
+    def _give_up(self) -> None:
+        if not self._ended.wait(STOP_SECONDS):
+            self._archive.abandon()
 
     def trim(self, partitions: Iterable[int]) -> int:
         """Drop from the log what view and archive both have; return how many entries."""

@@ -370,6 +370,30 @@ def test_many_slices_share_a_commit(log: RealLog) -> None:
     assert len(commits) < 10
 
 
+def test_who_stops_does_not_wait_for_a_postgres_that_does_not_answer(
+    log: RealLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checkpoint.snapshotter.archive.LOCK_MS", 20_000)
+    monkeypatch.setattr("checkpoint.snapshotter.snapshotter.STOP_SECONDS", 0.1)
+    complete(log, "a")
+    assert log.settings.postgres_url
+    (part,) = the_slices(log, 1)
+    path = f"-c search_path={log.settings.namespace}"
+    waiting = (
+        "SELECT 1 FROM pg_locks WHERE transactionid = pg_current_xact_id()::xid AND NOT granted"
+    )
+
+    async def store_and_stop(busy: psycopg.Connection) -> None:
+        async with snapshotting(log.settings) as snapshotter:
+            snapshotter.put(part, lambda _: None)
+            await asyncio.to_thread(eventually, lambda: busy.execute(waiting).fetchall())
+
+    with psycopg.connect(log.settings.postgres_url, options=path) as busy:
+        busy.execute(query("lock_positions"), [[0]])
+        asyncio.run(asyncio.wait_for(store_and_stop(busy), 5))
+    assert stored(log) == []
+
+
 def test_a_process_that_hangs_in_the_middle_of_a_copy_does_not_stop_the_others(
     log: RealLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
