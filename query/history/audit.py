@@ -13,9 +13,11 @@ from checkpoint.events.event import StageCompleted, StageFailed
 from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fold
 from checkpoint.query.pipeline import OPEN, Pipeline
 
-KEPT_JOBS = 5_000
-"""Jobs whose states are kept, some 6 MB, before half of them are let go: most events are of a job
-that had one lately."""
+KEPT_JOBS, MOST_KEPT_JOBS = 500, 8000
+"""Jobs whose states are kept before half of them are let go, at first and at most, some 2 KB each:
+most events are of a job that had one lately, and what is little stays near the processor."""
+FEW_RECALLED = 0.1
+"""Of a page's entries. Where more jobs have to be recalled, twice as many are kept from then on."""
 
 Recall: TypeAlias = Callable[[Sequence[Entry]], Mapping[str, JobState]]
 """Finds what jobs were before an entry of each of them, by the job."""
@@ -64,14 +66,17 @@ def states_after(
 ) -> Iterator[tuple[list[Entry], list[JobState]]]:
     """Fold the log's entries as they come; yield each page with the states after its entries.
 
-    The states of the jobs that went on last are kept; the others are recalled if they are needed
-    again. Without a `recall`, those of all jobs are kept that are alive at the time of the page.
+    The states of the jobs that went on last are kept, as many as it takes that few have to be
+    recalled, up to a limit; the others are recalled if they are needed again. Without a `recall`,
+    those of all jobs are kept that are alive at the time of the page.
     """
     states: dict[str, JobState] = {}
     enough, has_forgotten = KEPT_JOBS, False
     for page in pages:
         if recall and has_forgotten and (unknown := _unknown(page, states)):
             states |= recall(unknown)
+            if len(unknown) > FEW_RECALLED * len(page):
+                enough = min(2 * enough, MOST_KEPT_JOBS)
         after = []
         for entry in page:
             job = entry.event.job
@@ -79,8 +84,9 @@ def states_after(
             after.append(state)
         yield page, after
         if len(states) > enough:
-            states = _kept(states, page[-1].id.ms, KEPT_JOBS // 2 if recall else len(states))
-            enough, has_forgotten = max(KEPT_JOBS, 0 if recall else 2 * len(states)), True
+            states = _kept(states, page[-1].id.ms, enough // 2 if recall else len(states))
+            enough = enough if recall else max(KEPT_JOBS, 2 * len(states))
+            has_forgotten = True
 
 
 def _unknown(page: Iterable[Entry], states: Mapping[str, JobState]) -> list[Entry]:

@@ -105,6 +105,30 @@ def test_no_more_states_are_kept_than_that_however_many_jobs_are_alive() -> None
     assert max(kept) <= module.KEPT_JOBS + 500
 
 
+@pytest.mark.parametrize("jobs", [300, 3000])
+def test_where_many_jobs_go_on_side_by_side_more_states_are_kept_up_to_a_limit(
+    jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_JOBS", 100)
+    monkeypatch.setattr(module, "MOST_KEPT_JOBS", 800)
+    log = MemoryLog()
+    for stage in range(8):
+        for number in range(jobs):
+            log.append(event_of(Act("complete", f"job-{number}", f"stage-{stage}")))
+    recalled: list[str] = []
+
+    def recall(entries: Sequence[Entry]) -> dict[str, JobState]:
+        recalled.extend(one.event.job for one in entries)
+        return dict.fromkeys(recalled[-len(entries) :], NOTHING)
+
+    replaying = states_after(pages(log.entries, 50), recall)
+    frame = replaying.gi_frame  # type: ignore[attr-defined] # it is a generator
+    kept = [len(frame.f_locals["states"]) for _ in replaying]
+    assert max(kept) <= module.MOST_KEPT_JOBS + 50
+    is_enough = jobs <= module.MOST_KEPT_JOBS
+    assert len(recalled) < 2 * jobs if is_enough else len(recalled) == 7 * jobs
+
+
 def test_states_of_jobs_that_are_no_more_are_let_go() -> None:
     log = MemoryLog()
     for number in range(3 * module.KEPT_JOBS):
