@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from math import ceil
 from typing import Any, TypeVar
 
@@ -217,8 +217,7 @@ class Archive:
     def entries(self, partition: int, after: EntryId) -> Iterator[Entry]:
         """Stream the events of a partition after an entry id, in the order of the log."""
         with (
-            translated(),
-            self._connect() as connection,
+            self.connected() as connection,
             connection.transaction(),
             connection.cursor(name="entries") as cursor,
         ):
@@ -226,6 +225,12 @@ class Archive:
             cursor.execute(query("partition_entries"), [partition, *after])
             for row in cursor:
                 yield _entry(row)
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """Yield a connection of the caller's own, for who reads on while others ask, too."""
+        with translated(), self._connect() as connection:
+            yield connection
 
     def _look_up(self, work: Callable[[Connection], T]) -> T:
         def in_time(connection: Connection) -> T:

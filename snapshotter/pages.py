@@ -1,10 +1,12 @@
 """Pages: the archive's events in the order of the log, many at a time and without their bytes."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
-from psycopg import Connection
+from psycopg import Connection, Cursor
 
 from checkpoint.events import codec
 from checkpoint.events.entry import Entry
@@ -17,16 +19,40 @@ from .schema import query
 _decoder = msgspec.json.Decoder(list[Entry])
 _raw_decoder = msgspec.json.Decoder(list[tuple[EntryId, EntryId, int, Raw, bytes]])
 
+Asked: TypeAlias = Cursor[Any]
+"""A page that Postgres may still be making."""
 
-def read_page(
-    partition: int, after: EntryId, before_ms: int, limit: int, archive: Archive
-) -> bytes:
-    """Read up to `limit` events of a partition after an entry id and before a time (ms).
 
-    As a page that `decode_page` takes; an empty one is of no events.
+class Pages:
+    """Reads pages that were asked for before: Postgres makes them while others are worked on.
+
+    For one thread. A second one that waited for Postgres would take turns with the one that works,
+    some ten times a page, which costs both more than the page costs Postgres.
     """
-    values = [partition, min(after.ms, MAX_BIGINT), min(after.seq, MAX_BIGINT), before_ms, limit]
-    return archive.transact(lambda connection: _value(connection, "page", values)) or b""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take a connection that is in pipeline mode: what is asked there is not waited for."""
+        self._connection = connection
+
+    def ask(self, partition: int, after: EntryId, before_ms: int, limit: int) -> Asked:
+        """Ask for up to `limit` events of a partition after an entry id and before a time (ms)."""
+        least = [min(after.ms, MAX_BIGINT), min(after.seq, MAX_BIGINT)]
+        values = [partition, *least, before_ms, limit]
+        return self._connection.cursor(binary=True).execute(query("page"), values)
+
+    def take(self, asked: Asked) -> bytes:
+        """Wait for a page, which is for `decode_page`; an empty one has no events."""
+        row = asked.fetchone()
+        return row[0] or b"" if row else b""
+
+
+@contextmanager
+def reading_pages(archive: Archive) -> Iterator[Pages]:
+    """Read pages over a connection of their own; ArchiveUnavailable."""
+    with archive.connected() as connection:
+        connection.execute(query("see_each_commit"))
+        with connection.pipeline():
+            yield Pages(connection)
 
 
 def decode_page(page: bytes) -> list[Entry]:
@@ -42,11 +68,10 @@ def decode_page(page: bytes) -> list[Entry]:
 
 def first_incarnation(partition: int, since_ms: int, before_ms: int, archive: Archive) -> int:
     """Say when the oldest incarnation began that has events in a span of time (ms since 1970)."""
-    values = [partition, since_ms, before_ms]
-    found = archive.transact(lambda connection: _value(connection, "first_incarnation", values))
-    return before_ms if found is None else int(found)
 
+    def read(connection: Connection) -> int:
+        values = [partition, since_ms, before_ms]
+        row = connection.execute(query("first_incarnation"), values).fetchone()
+        return before_ms if row is None or row[0] is None else int(row[0])
 
-def _value(connection: Connection, name: str, values: list[int]) -> Any:
-    row = connection.cursor(binary=True).execute(query(name), values).fetchone()
-    return row[0] if row else None
+    return archive.transact(read)

@@ -7,11 +7,11 @@ what the log has dropped is looked for in the archive once more.
 
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
@@ -20,84 +20,19 @@ from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.query.lookup import SCAN_ENTRIES, decoded
 
+if TYPE_CHECKING:
+    from checkpoint.snapshotter.pages import Asked, Pages
+
 FIRST_PAGE_ENTRIES = 100
 PAGE_ENTRIES = 4000
-PAGE_BYTES = 250_000
-"""A page is as large as that, going by the one before: events may have much data or little."""
+PAGE_BYTES = 200_000
+"""A page is as large as that, going by the one before: events may have much data or little. The
+pages of all partitions should stay near the processor."""
 
 Run = Callable[[Steps[Any]], Any]
 """Carries out steps: `Servers.run`."""
 
-Unread = bytes | list[Entry]
-"""A page of the archive as it came, to be decoded by who uses it while the next one is read; or
-entries of the log."""
-
 by_id = attrgetter("id")
-
-
-@dataclass(slots=True)
-class Reader:
-    """Reads the entries of one partition, page after page."""
-
-    place: Place
-    has_log: bool
-    partition: int
-    after: EntryId
-    before_ms: int
-    limit: int = field(default=FIRST_PAGE_ENTRIES, init=False)
-    archive_is_over: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        """Know if there is an archive at all."""
-        self.archive_is_over = not self.place.has_archive
-
-    def read(self) -> Steps[Unread]:
-        """Return what `take` makes the next page of; it is empty at the end."""
-        if not self.archive_is_over and (page := (yield from self._archived())):
-            return page
-        if not self.has_log:
-            return []
-        logged = yield from self._logged()
-        # the log may have dropped just now what the archive has got just before
-        if self.place.has_archive and (page := (yield from self._archived())):
-            return page
-        self.archive_is_over = True
-        return logged
-
-    def take(self, page: Unread) -> list[Entry]:
-        """Return the entries of a page that was read, and go on after them."""
-        entries = self._decoded(page) if isinstance(page, bytes) else page
-        if entries:
-            self.after = entries[-1].id
-        return entries
-
-    def _archived(self) -> Steps[bytes]:
-        from checkpoint.snapshotter.pages import read_page  # noqa: PLC0415 - psycopg
-
-        page: bytes = yield AskArchive(
-            partial(read_page, self.partition, self.after, self.before_ms, self.limit)
-        )
-        return page
-
-    def _decoded(self, page: bytes) -> list[Entry]:
-        from checkpoint.snapshotter.pages import decode_page  # noqa: PLC0415 - psycopg
-
-        entries = decode_page(page)
-        self.limit = max(1, min(PAGE_ENTRIES, PAGE_BYTES * len(entries) // len(page)))
-        return entries
-
-    def _logged(self) -> Steps[list[Entry]]:
-        """Read on in the log, past entries that are no events."""
-        log = PartitionKeys(self.place.namespace, self.partition).log
-        start = f"({self.after}"
-        while True:
-            rows = yield from command(
-                "XRANGE", log, start, f"({self.before_ms}-0", "COUNT", SCAN_ENTRIES
-            )
-            entries = [one._replace(encoded=b"") for one in decoded(rows)]
-            if entries or len(rows) < SCAN_ENTRIES:
-                return entries
-            start = f"({rows[-1][0].decode()}"
 
 
 class Extent(NamedTuple):
@@ -134,34 +69,41 @@ def stream(
     LogUnavailable, ArchiveUnavailable.
     """
     start = EntryId(extent.start_ms, 0).before if extent.start_ms else ZERO
-    readers = [
-        Reader(place, has_log, number, start, extent.before_ms)
-        for number in range(place.partitions)
-    ]
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            yield from _merged([Ahead(run, thread, reader) for reader in readers])
-        finally:
-            thread.shutdown(cancel_futures=True)
+    logs = [PartitionKeys(place.namespace, number).log for number in range(place.partitions)]
+    with run(_pages(place)) as pages:
+        yield from _merged(
+            [
+                Reader(run, pages, log if has_log else None, number, start, extent.before_ms)
+                for number, log in enumerate(logs)
+            ]
+        )
 
 
-class Ahead:
-    """A reader whose next page is being read while this one is worked on."""
+@dataclass(slots=True)
+class Reader:
+    """Reads the entries of one partition: from the archive, page after page, then from the log."""
 
-    def __init__(self, run: Run, thread: ThreadPoolExecutor, reader: Reader) -> None:
-        """Begin to read."""
-        self._run = run
-        self._thread = thread
-        self._reader = reader
-        self.page: list[Entry] = []
-        self._next = self._submit()
+    run: Run
+    pages: "Pages | None"
+    """The archive's, until that is over."""
+    log: str | None
+    """The stream's key, where the log is read."""
+    partition: int
+    after: EntryId
+    before_ms: int
+    limit: int = field(default=FIRST_PAGE_ENTRIES, init=False)
+    page: list[Entry] = field(default_factory=list, init=False)
+    asked: "Asked | None" = field(init=False)
+    """The archive's page after this one."""
+
+    def __post_init__(self) -> None:
+        """Ask for the first page."""
+        self.asked = self._ask(self.pages) if self.pages else None
 
     def fill(self) -> bool:
         """Have a page, unless it is the end."""
         if not self.page:
-            self.page = self._reader.take(self._next.result())
-            if self.page:
-                self._next = self._submit()
+            self.page = self._archived() or self._logged()
         return bool(self.page)
 
     def take(self, last: EntryId) -> list[Entry]:
@@ -170,11 +112,59 @@ class Ahead:
         taken, self.page = self.page[:count], self.page[count:]
         return taken
 
-    def _submit(self) -> Future[Unread]:
-        return self._thread.submit(self._run, self._reader.read())
+    def _archived(self) -> list[Entry]:
+        """Read on in the archive, and ask for what comes then."""
+        if not self.pages:
+            return []
+        page = self.pages.take(self.asked or self._ask(self.pages))
+        self.asked = None
+        if not page:
+            return []
+        from checkpoint.snapshotter.pages import decode_page  # noqa: PLC0415 - psycopg
+
+        entries = decode_page(page)
+        self.after = entries[-1].id
+        self.limit = max(1, min(PAGE_ENTRIES, PAGE_BYTES * len(entries) // len(page)))
+        self.asked = self._ask(self.pages)
+        return entries
+
+    def _ask(self, pages: "Pages") -> "Asked":
+        return pages.ask(self.partition, self.after, self.before_ms, self.limit)
+
+    def _logged(self) -> list[Entry]:
+        if self.log is None:
+            return []
+        logged: list[Entry] = self.run(_read_log(self.log, self.after, self.before_ms))
+        # the log may have dropped just now what the archive has got just before
+        if archived := self._archived():
+            return archived
+        self.pages = None
+        if logged:
+            self.after = logged[-1].id
+        return logged
 
 
-def _merged(readers: list[Ahead]) -> Iterator[list[Entry]]:
+def _pages(place: Place) -> "Steps[AbstractContextManager[Pages | None]]":
+    if not place.has_archive:
+        return nullcontext()
+    from checkpoint.snapshotter.pages import reading_pages  # noqa: PLC0415 - psycopg
+
+    reading: AbstractContextManager[Pages] = yield AskArchive(reading_pages)
+    return reading
+
+
+def _read_log(log: str, after: EntryId, before_ms: int) -> Steps[list[Entry]]:
+    """Read on in a partition's log, past entries that are no events."""
+    start = f"({after}"
+    while True:
+        rows = yield from command("XRANGE", log, start, f"({before_ms}-0", "COUNT", SCAN_ENTRIES)
+        entries = [one._replace(encoded=b"") for one in decoded(rows)]
+        if entries or len(rows) < SCAN_ENTRIES:
+            return entries
+        start = f"({rows[-1][0].decode()}"
+
+
+def _merged(readers: list[Reader]) -> Iterator[list[Entry]]:
     while readers := [one for one in readers if one.fill()]:
         last = min(one.page[-1].id for one in readers)
         entries = [entry for one in readers for entry in one.take(last)]
@@ -198,7 +188,8 @@ def _first_in(place: Place, number: int, span: Extent, *, has_log: bool) -> Step
         positions = yield AskArchive(lambda archive: archive.positions())
         first = yield AskArchive(partial(first_incarnation, number, *span))
         after = max(after, positions[number])
-    reader = Reader(place._replace(has_archive=False), has_log, number, after, span.before_ms)
-    while page := reader.take((yield from reader.read())):
+    log = PartitionKeys(place.namespace, number).log
+    while has_log and (page := (yield from _read_log(log, after, span.before_ms))):
         first = min(first, *(one.incarnation.ms for one in page))
+        after = page[-1].id
     return first

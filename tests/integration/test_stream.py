@@ -111,7 +111,11 @@ def test_the_log_alone_is_a_stream(log: RealLog) -> None:
     assert everything(log) == on_record(log)
 
 
-def test_what_moves_from_log_to_archive_meanwhile_is_there_once(archived_log: RealLog) -> None:
+@pytest.mark.parametrize("isolation", [r"read\ committed", r"repeatable\ read"])
+def test_what_moves_from_log_to_archive_meanwhile_is_there_once(
+    archived_log: RealLog, isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", f"-c default_transaction_isolation={isolation}")
     log = archived_log
     fill(log, 100)
     log.store()
