@@ -85,13 +85,13 @@ def fold(state: JobState, entry: Entry) -> JobState:
         case StageCompleted():
             data = event.data if entry.encoded else NO_DATA
             done = Checkpoint(entry.id, entry.version, event.took_ms, data)
-            checkpoints = {**checkpoints, event.stage: done}
+            checkpoints = checkpoints | {event.stage: done}
             pipeline = event.pipeline or pipeline
         case StageFailed():
             known = failures.get(event.stage)
             attempts = known.attempts + 1 if known else 1
             failed = Failure(entry.id, attempts, event.error, event.message)
-            failures = {**failures, event.stage: failed}
+            failures = failures | {event.stage: failed}
             pipeline = event.pipeline or pipeline
         case JobRewound():
             checkpoints = _without(checkpoints, event.stages)
