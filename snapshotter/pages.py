@@ -50,7 +50,7 @@ class Pages:
 def reading_pages(archive: Archive) -> Iterator[Pages]:
     """Read pages over a connection of their own; ArchiveUnavailable."""
     with archive.connected() as connection:
-        connection.execute(query("see_each_commit"))
+        connection.execute(query("read_in_order"))
         with connection.pipeline():
             yield Pages(connection)
 

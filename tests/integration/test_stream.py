@@ -18,6 +18,7 @@ from servers import NOWHERE
 
 from checkpoint.events.append import Request
 from checkpoint.events.entry import Entry, decode_all
+from checkpoint.events.entry_id import ZERO
 from checkpoint.events.errors import LogUnavailable
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.freshness import Place
@@ -28,6 +29,10 @@ from checkpoint.query.history import stream as module
 from checkpoint.query.history.audit import AuditRow, Span, audit
 from checkpoint.query.history.stream import find_extent, stream
 from checkpoint.servers import Servers
+from checkpoint.snapshotter import pages as pages_module
+from checkpoint.snapshotter.archive import Archive
+from checkpoint.snapshotter.pages import reading_pages
+from checkpoint.snapshotter.schema import query
 
 MANY = 250
 
@@ -276,3 +281,23 @@ def test_a_parquet_file_is_written_in_groups(
     assert write_parquet(path, rows_of(log)) == 230
     groups = duckdb.sql(f"select distinct row_group_id from parquet_metadata('{path}')")  # noqa: S608 - as above
     assert len(groups.fetchall()) == 3
+
+
+def test_a_page_of_a_new_table_is_read_along_the_index(
+    archived_log: RealLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = archived_log
+    fill(log, 6000)  # fewer would be read along it anyway
+    log.store()
+    monkeypatch.setattr(pages_module, "query", lambda name: explained(name, "page"))
+    with (
+        closing(Archive(log.settings.postgres_url or "", log.settings.namespace)) as archive,
+        reading_pages(archive) as pages,
+    ):
+        plan = " ".join(line for (line,) in pages.ask(0, ZERO, 2**60, 10).fetchall())
+    assert "Index Scan using event_pkey" in plan
+    assert "Sort" not in plan
+
+
+def explained(name: str, one: str) -> bytes:
+    return b"EXPLAIN " * (name == one) + query(name)
