@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-TURN_SECONDS = 0.1
+TURN_SECONDS = 0.2
 
 
 @contextmanager

@@ -40,13 +40,13 @@ TWO = Aim(
     "events/s",
     at_least(1.6) if HAS_CORES else None,
 )
-SHARE = 1 / 8
-LEAST_RATIONED = 60_000
-"""Events that keep one worker busy for some seconds of its share."""
+SHARE = 1 / 16
+RATIONED_EVENTS = 80_000
+"""They keep two workers busy for some seconds of their shares, whatever the plan."""
 RATIONED = Aim(
     9,
     "two-workers-rationed",
-    "two projector workers, each let run an eighth of the time",
+    "two projector workers, each let run a sixteenth of the time",
     "one",
     "events/s",
     at_least(1.6),
@@ -116,7 +116,6 @@ def _two_workers(bench: Bench) -> Iterator[Row]:
     cores = sorted(os.sched_getaffinity(0))
     pinned = (cores[0], cores[-1])
     events, drains = bench.plan.backlog, list[Drain]()
-    more = max(events, LEAST_RATIONED)
 
     def drained(on: Sequence[int]) -> float:
         settings = bench.settings("two")
@@ -126,7 +125,9 @@ def _two_workers(bench: Bench) -> Iterator[Row]:
 
     def rationed(workers: int) -> float:
         settings = bench.settings("rationed")
-        one = drain_rationed(bench, settings, "projector", events, workers=workers, share=SHARE)
+        one = drain_rationed(
+            bench, settings, "projector", RATIONED_EVENTS, workers=workers, share=SHARE
+        )
         return one.per_second
 
     pace = bench.slow_pace()._replace(most=3)
@@ -136,4 +137,4 @@ def _two_workers(bench: Bench) -> Iterator[Row]:
     yield TWO.row(f"{size}; Redis takes {redis:.1f} µs of a core an event", *figures)
     pace = bench.slow_pace()._replace(most=3)
     figures = compared(lambda: rationed(2), lambda: rationed(1), RATIONED.limit, pace)
-    yield RATIONED.row(f"{more:,} events, {len(cores)} cores here", *figures)
+    yield RATIONED.row(f"{RATIONED_EVENTS:,} events, {len(cores)} cores here", *figures)
