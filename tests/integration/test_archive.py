@@ -76,6 +76,19 @@ def forged(entry: Entry, **changes: Any) -> Entry:
 # Once each
 
 
+@pytest.mark.parametrize("count", [1, 10])
+def test_the_time_of_an_entry_is_the_same_in_every_time_zone(
+    count: int, archive: Archive, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGTZ", "Europe/Istanbul")  # an hour ahead of what it was 30 years ago
+    november = EntryId(1_795_000_000_000, 0)
+    entries = [forged(one, id=EntryId(november.ms, n)) for n, one in enumerate(stages(count))]
+    archive.close()
+    archive.store([chapter(entries)])
+    wrong = sql.execute("SELECT at FROM event WHERE extract(epoch FROM at) <> ms / 1000.0")
+    assert wrong.fetchall() == []
+
+
 def test_what_is_stored_comes_back_as_it_was(archive: Archive) -> None:
     log = MemoryLog()
     for act in [
