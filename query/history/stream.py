@@ -85,7 +85,7 @@ class Reader:
 
     run: Run
     pages: "Pages | None"
-    """The archive's, until that is over."""
+    """The archive's, if there is one."""
     log: str | None
     """The stream's key, where the log is read."""
     partition: int
@@ -95,6 +95,8 @@ class Reader:
     page: list[Entry] = field(default_factory=list, init=False)
     asked: "Asked | None" = field(init=False)
     """The archive's page after this one."""
+    archive_is_over: bool = field(default=False, init=False)
+    """Whether to go on in the log, and ask the archive only for what that has dropped."""
 
     def __post_init__(self) -> None:
         """Ask for the first page."""
@@ -103,7 +105,7 @@ class Reader:
     def fill(self) -> bool:
         """Have a page, unless it is the end."""
         if not self.page:
-            self.page = self._archived() or self._logged()
+            self.page = ([] if self.archive_is_over else self._archived()) or self._logged()
         return bool(self.page)
 
     def take(self, last: EntryId) -> list[Entry]:
@@ -136,9 +138,10 @@ class Reader:
             return []
         logged: list[Entry] = self.run(_read_log(self.log, self.after, self.before_ms))
         # the log may have dropped just now what the archive has got just before
-        if archived := self._archived():
+        archived = self._archived()
+        self.archive_is_over = not archived
+        if archived:
             return archived
-        self.pages = None
         if logged:
             self.after = logged[-1].id
         return logged

@@ -136,6 +136,26 @@ def test_what_moves_from_log_to_archive_meanwhile_is_there_once(
     assert found == expected
 
 
+def test_what_moves_to_the_archive_while_the_log_is_read_is_there_once(
+    archived_log: RealLog,
+) -> None:
+    log = archived_log
+    fill(log, 50)
+    log.store()
+    fill(log, 150)
+    expected = on_record(log)
+    wait_for_the_next_millisecond(log)
+    with streamed(log) as pages:
+        found = []
+        while len(found) < 100:  # some of it comes from the log
+            found += next(pages)
+        log.store()
+        for number in log.numbers:
+            log.client.xtrim(log.partition(number).log, maxlen=0)
+        found += [entry for page in pages for entry in page]
+    assert found == expected
+
+
 def test_while_redis_is_away_the_archive_alone_is_streamed(archived_log: RealLog) -> None:
     log = archived_log
     fill(log, 60)
