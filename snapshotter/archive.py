@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from math import ceil
 from typing import Any, TypeVar
 
@@ -59,10 +59,12 @@ class Archive:
         self._connect_seconds = min(CONNECT_SECONDS, max(1, ceil(timeout)))
         self._lock = threading.RLock()
         self._connection: Connection | None = None
+        self._parents: Connection | None = None
+        self._pid = os.getpid()
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        with self._lock:
+        with self._own_lock():
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -249,7 +251,7 @@ class Archive:
         return self._run(in_transaction)
 
     def _run(self, work: Callable[[Connection], T]) -> T:
-        with self._lock:
+        with self._own_lock():
             try:
                 with translated():
                     if self._connection is None or self._connection.closed:
@@ -258,6 +260,14 @@ class Archive:
             except ArchiveUnavailable:
                 self.close()
                 raise
+
+    def _own_lock(self) -> AbstractContextManager[Any]:
+        if self._pid != os.getpid():
+            # after a fork, the connection is the parent's, and a thread of it may hold the lock;
+            # the connection is kept, for the driver warns of one that is dropped and open
+            self._parents, self._connection = self._connection, None
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        return self._lock
 
     def _open(self) -> Connection:
         with ExitStack() as stack:

@@ -1,5 +1,6 @@
 """The archive on a real Postgres: each entry once, in the order of the log, never changed."""
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,27 @@ def dead_letters(sql: psycopg.Connection) -> list[tuple[Any, ...]]:
 
 def forged(entry: Entry, **changes: Any) -> Entry:
     return entry._replace(**changes)
+
+
+def test_a_child_has_a_connection_of_its_own_and_leaves_the_parents_open(archive: Archive) -> None:
+    def ask() -> str:
+        row = archive.transact(lambda one: one.execute("SELECT pg_backend_pid()::text").fetchone())
+        assert row is not None
+        return str(row[0])
+
+    parents = ask()
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.write(writing, ask().encode())
+            archive.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert told.read() not in {"", parents}
+    assert ask() == parents
 
 
 # Once each
