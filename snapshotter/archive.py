@@ -285,7 +285,11 @@ class Archive:
     def _connect(self) -> Connection:
         try:
             connection = psycopg.connect(
-                self._conninfo, autocommit=True, connect_timeout=self._connect_seconds, **PATIENCE
+                self._conninfo,
+                autocommit=True,
+                client_encoding="utf8",  # an event's bytes go into the table as they are
+                connect_timeout=self._connect_seconds,
+                **PATIENCE,
             )
         except psycopg.ProgrammingError:
             # libpq's own words may repeat a part of the password

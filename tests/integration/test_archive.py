@@ -98,6 +98,18 @@ def test_a_child_has_a_connection_of_its_own_and_leaves_the_parents_open(archive
 # Once each
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+@pytest.mark.parametrize("count", [1, 10])
+def test_events_are_the_same_whatever_encoding_clients_have_by_default(
+    count: int, encoding: str, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    archive.close()
+    entries = stages(count, "Über")
+    archive.store([chapter(entries)])
+    assert stored(archive) == entries
+
+
 @pytest.mark.parametrize("count", [1, 10])
 def test_the_time_of_an_entry_is_the_same_in_every_time_zone(
     count: int, archive: Archive, sql: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
