@@ -271,7 +271,8 @@ class Archive:
 
     def _open(self) -> Connection:
         with ExitStack() as stack:
-            connection = stack.enter_context(closing(self._connect()))
+            # known at once, for `abandon`: from here on it may have to wait for Postgres
+            connection = self._connection = stack.enter_context(closing(self._connect()))
             if schema.version(connection) < max(schema.migrations()):
                 schema.migrate(connection)
             connection.execute(query("limit_waits"), {"idle_ms": IDLE_MS, "lock_ms": LOCK_MS})

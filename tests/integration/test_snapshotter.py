@@ -1,6 +1,7 @@
 """The snapshotter on real servers: slices to chapters, each once, and the watermark after them."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from time import sleep
@@ -391,6 +392,30 @@ def test_who_stops_does_not_wait_for_a_postgres_that_does_not_answer(
     with psycopg.connect(log.settings.postgres_url, options=path) as busy:
         busy.execute(query("lock_positions"), [[0]])
         asyncio.run(asyncio.wait_for(store_and_stop(busy), 5))
+    assert stored(log) == []
+
+
+def test_nor_does_who_stops_while_it_connects(
+    log: RealLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checkpoint.snapshotter.snapshotter.STOP_SECONDS", 0.1)
+    complete(log, "a")
+    assert log.settings.postgres_url
+    (part,) = the_slices(log, 1)
+    path = f"-c search_path={log.settings.namespace}"
+    waiting = "SELECT 1 FROM pg_locks WHERE relation = 'migration'::regclass AND NOT granted"
+
+    async def store_and_stop(busy: psycopg.Connection) -> None:
+        async with snapshotting(log.settings) as snapshotter:
+            snapshotter.put(part, lambda _: None)
+            await asyncio.to_thread(eventually, lambda: busy.execute(waiting).fetchall())
+
+    with psycopg.connect(log.settings.postgres_url, options=path) as busy:
+        busy.execute("LOCK TABLE migration")  # as one that migrates may hold it
+        letting_go = threading.Timer(5, busy.rollback)  # that this test ends in any case
+        letting_go.start()
+        asyncio.run(store_and_stop(busy))
+        letting_go.cancel()
     assert stored(log) == []
 
 
