@@ -50,23 +50,22 @@ class Consumer(base.Consumer):
         """Read from the server that `transport` names, as a new member of the app's group."""
         super().__init__(transport, *args, **kwargs)
         conf, options = self.app.conf, transport.options
-        self._client = AsyncLines(options.redis_url, SOCKET_SECONDS)
+        self._redis = AsyncLines(options.redis_url, SOCKET_SECONDS)
         member = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._shares = Shares(
-            self._client,
-            Members(self._client, conf.id, member, LAPSE * options.heartbeat),
+            self._redis,
+            Members(self._redis, conf.id, member, LAPSE * options.heartbeat),
             partial(declared_partitions, self.app),
             conf.topic_partitions if conf.topic_allow_declare else None,
             self.logger,
         )
         start = "$" if conf.consumer_auto_offset_reset == "latest" else "0-0"
-        self._offsets: Offsets[TP] = Offsets(Group(self._client, conf.id, start))
+        self._offsets: Offsets[TP] = Offsets(Group(self._redis, conf.id, start))
         self._group_outage = Outage(self.logger)
         self._reading_outage = Outage(self.logger)
         at_once = conf.broker_max_poll_records or ENTRIES_AT_ONCE
         self._size = options.slice or 1
-        self._lines = AsyncLines(options.redis_url, SOCKET_SECONDS)
-        self._reader = Reader(self._lines, self._size * max(1, at_once // self._size))
+        self._reader = Reader(self._redis, self._size * max(1, at_once // self._size))
         self._assignment: frozenset[TP] | None = None
         self._wanted: frozenset[TP] | None = None
         self._subscription: frozenset[str] = frozenset()
@@ -99,10 +98,7 @@ class Consumer(base.Consumer):
 
     async def on_shutdown(self) -> None:
         """Close the connections."""
-        try:
-            await self._client.aclose()
-        finally:
-            await self._lines.aclose()
+        await self._redis.aclose()
 
     # Which partitions this worker reads
 

@@ -111,6 +111,13 @@ def test_archive_and_log_are_one_stream(
     assert len(expected) == MANY
 
 
+def move_to_archive(log: RealLog) -> None:
+    """Archive all that the log has, and drop it there."""
+    log.store()
+    for number in log.numbers:
+        log.client.xtrim(log.partition(number).log, maxlen=0)
+
+
 def test_the_log_alone_is_a_stream(log: RealLog) -> None:
     fill(log)
     assert everything(log) == on_record(log)
@@ -129,9 +136,7 @@ def test_what_moves_from_log_to_archive_meanwhile_is_there_once(
     wait_for_the_next_millisecond(log)
     with streamed(log) as pages:
         found = next(pages)
-        log.store()
-        for number in log.numbers:
-            log.client.xtrim(log.partition(number).log, maxlen=0)
+        move_to_archive(log)
         found += [entry for page in pages for entry in page]
     assert found == expected
 
@@ -149,9 +154,7 @@ def test_what_moves_to_the_archive_while_the_log_is_read_is_there_once(
         found = []
         while len(found) < 100:  # some of it comes from the log
             found += next(pages)
-        log.store()
-        for number in log.numbers:
-            log.client.xtrim(log.partition(number).log, maxlen=0)
+        move_to_archive(log)
         found += [entry for page in pages for entry in page]
     assert found == expected
 
