@@ -1,23 +1,44 @@
-"""Answers: what a manager says of a job, wherever it is known, as steps."""
+"""Answers: the read side of a manager, as steps.
 
-from collections.abc import Callable
+Redis is asked until half of the call's time is over, then the archive, if there is one. An archive
+that knows nothing of the job, or less than this manager was told, does not answer: then Redis is
+asked again until the deadline. So no answer is older than what its manager saw before.
+"""
+
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from checkpoint.events.errors import LogNotReady, LogUnavailable
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.errors import ArchiveUnavailable, LogNotReady, LogUnavailable
 from checkpoint.events.freshness import Place
+from checkpoint.events.keys import partition_of
 from checkpoint.events.names import check_name
-from checkpoint.events.steps import Steps
-from checkpoint.query.lookup import Answer, Source, ask_archive, look_up, look_up_past
+from checkpoint.events.steps import AskArchive, Steps
+from checkpoint.projector.fold import NOTHING
+from checkpoint.query.lookup import Answer, Source, Status, ask_archive, look_up, look_up_past
 from checkpoint.query.progress import JobProgress, job_progress
-from checkpoint.query.replay import HistoryEvent, history_event, replay_archive, replay_job
+from checkpoint.query.replay import JobHistory, replay_archive, replay_job
 from checkpoint.query.resume import ResumePoint, data_of, resume_point
+from checkpoint.query.snapshot import JobSnapshot
 
 from .core import Core
-from .drain import drain, over_spooled
+from .drain import drain, overlaid, waiting_events
 from .losses import name_losses
+from .retry import retried
 
 T = TypeVar("T")
+Attempt = Callable[[float], Steps[T]]
+"""A question to Redis, given its deadline by the monotonic clock."""
+
+
+class _Archived(NamedTuple):
+    """An archive's answer, and how far the archive and its answer reach."""
+
+    value: Any
+    newest: EntryId
+    """The newest entry of the job; ZERO where the archive knows nothing of it."""
 
 
 def load(core: Core, job: str, stage: str, type: Any = None) -> Steps[Any]:  # noqa: A002 - public word
@@ -29,7 +50,7 @@ def load(core: Core, job: str, stage: str, type: Any = None) -> Steps[Any]:  # n
 
 
 def is_completed(core: Core, job: str, stage: str) -> Steps[bool]:
-    """Say whether a stage has a live checkpoint."""
+    """Return whether a stage has a live checkpoint."""
     core.pipeline.check(stage)
     return stage in (yield from ask(core, job, stage)).live.checkpoints
 
@@ -44,54 +65,130 @@ def progress(core: Core, job: str) -> Steps[JobProgress]:
     return job_progress(job, (yield from ask(core, job, look=look_up_past)), core.pipeline)
 
 
-def history(core: Core, job: str) -> Steps[list[HistoryEvent]]:
+def snapshot(core: Core, job: str) -> Steps[JobSnapshot]:
+    """Read the job's state with its status and source, also of a job that is gone."""
+    return JobSnapshot(job, (yield from ask(core, job, look=look_up_past)), core.pipeline)
+
+
+def history(core: Core, job: str) -> Steps[JobHistory]:
     """Replay the job: every event of it that archive and log have."""
     check_name("job", job)
-    place = yield from _place(core)
-    if isinstance(place, Place):
+
+    def logged(deadline: float) -> Steps[JobHistory]:
+        place = yield from _place(core, deadline)
         entries = yield from replay_job(place, job)
-    else:
-        entries = yield from _instead(core, place, replay_archive(job))
-    return [history_event(entry) for entry in entries]
+        _note(core, place.partitions, job, _newest(entries))
+        return JobHistory.of(entries, Source.LOG)
+
+    def archived() -> Steps[_Archived]:
+        entries = yield from replay_archive(job)
+        return _Archived(JobHistory.of(entries, Source.ARCHIVE), _newest(entries))
+
+    return (yield from _first_answer(core, job, logged, archived))
 
 
 def ask(
-    core: Core, job: str, stage: str = "", look: Callable[..., Steps[Answer]] = look_up
+    core: Core,
+    job: str,
+    stage: str = "",
+    look: Callable[..., Steps[Answer]] = look_up,
+    *,
+    from_archive: bool = True,
 ) -> Steps[Answer]:
-    """Find the job's state, wherever it is known; what waits in the spool is part of it."""
+    """Find the job's state, wherever it is known; what waits in the spool is part of it.
+
+    Without `from_archive` the archive does not answer while Redis is away: for callers that act on
+    the answer. LogUnavailable, LogNotReady.
+    """
     check_name("job", job)
-    place = yield from _place(core)
-    if isinstance(place, Place):
-        found = look(place, job, stage)
-    else:
-        found = _instead(core, place, ask_archive(job))
-    if core.spool:
-        found = over_spooled(core.spool, job, stage, found)
+
+    def logged(deadline: float) -> Steps[Answer]:
+        place = yield from _place(core, deadline)
+        waiting = yield from waiting_events(core.spool, job)
+        answer = yield from look(place, job, stage)
+        _note(core, place.partitions, job, answer.state.id)
+        core.acknowledged.compare(job, answer.state)
+        if core.acknowledged.is_doubtful:
+            yield from name_losses(core, place, deadline)
+        return overlaid(answer, waiting)
+
+    def archived() -> Steps[_Archived]:
+        waiting = yield from waiting_events(core.spool, job)
+        answer = yield from ask_archive(job)
+        return _Archived(overlaid(answer, waiting), answer.state.id)
+
     try:
-        answer = yield from found
+        return (yield from _first_answer(core, job, logged, archived if from_archive else None))
+    except (LogUnavailable, ArchiveUnavailable):
+        waiting = yield from waiting_events(core.spool, job)
+        answer = overlaid(Answer(NOTHING, Status.UNKNOWN, Source.SPOOL), waiting)
+        if not (from_archive and _is_newest(core, job, stage, answer)):
+            raise
+        return answer
+
+
+def _is_newest(core: Core, job: str, stage: str, spooled: Answer) -> bool:
+    """Return whether what waits in the spool answers alone: of a stage, or of all that was seen."""
+    if stage:
+        return stage in spooled.live.checkpoints
+    return bool(spooled.live.checkpoints or spooled.live.failures) and not core.last_seen.has(job)
+
+
+def _first_answer(
+    core: Core, job: str, logged: Attempt[T], archived: Callable[[], Steps[_Archived]] | None
+) -> Steps[T]:
+    """Ask Redis, then the archive, then Redis again: see the module."""
+    deadline = core.deadline()
+    try:
+        if archived is None or core.settings.postgres_url is None:
+            return (yield from _until(logged, deadline))
+        try:
+            return (yield from _until(logged, deadline - core.settings.timeout / 2))
+        except LogUnavailable as away:
+            try:
+                return (yield from _trusted(core, job, archived, away))
+            except (LogUnavailable, ArchiveUnavailable) as doubt:
+                with suppress(LogUnavailable):
+                    return (yield from _until(logged, deadline))
+                raise doubt from away
     except LogNotReady:
         core.log = None
         raise
-    if isinstance(place, Place) and answer.source in {Source.VIEW, Source.LOG}:
-        core.acknowledged.compare(job, answer.state)
-        if core.acknowledged.is_doubtful:
-            yield from name_losses(core, place, core.deadline())
-    return answer
 
 
-def _place(core: Core) -> Steps[Place | LogUnavailable]:
-    """Say where to look, or why the log cannot be asked."""
-    try:
-        if core.spool:
-            with suppress(LogUnavailable):  # where Redis takes no more, it still answers
-                yield from drain(core, core.spool, core.deadline())
-        return core.place((yield from core.open()))
-    except LogUnavailable as error:
-        return error
+def _until(logged: Attempt[T], deadline: float) -> Steps[T]:
+    return (yield from retried(lambda _: logged(deadline), deadline))
 
 
-def _instead(core: Core, away: LogUnavailable, archived: Steps[T]) -> Steps[T]:
-    """Ask the archive instead of the log, if there is one."""
-    if core.settings.postgres_url is None:
-        raise away
-    return (yield from archived)
+def _trusted(
+    core: Core, job: str, archived: Callable[[], Steps[_Archived]], away: LogUnavailable
+) -> Steps[Any]:
+    """Ask the archive; LogUnavailable where its answer may lack what the log has."""
+    # the positions first: what is archived later only adds to the answer
+    positions = yield AskArchive(lambda archive: archive.positions())
+    found = yield from archived()
+    if found.newest == ZERO:
+        raise LogUnavailable(f"{away}. The archive knows nothing of job {job!r}, but the log may")
+    partition = partition_of(job, len(positions))
+    if not core.last_seen.is_covered(job, partition, found.newest, positions):
+        raise LogUnavailable(
+            f"{away}. The archive lacks what this process saved or read of job {job!r}"
+        )
+    return found.value
+
+
+def _place(core: Core, deadline: float) -> Steps[Place]:
+    """Open the log, with what waits in the spool sent to it; LogUnavailable."""
+    if core.spool:
+        with suppress(LogUnavailable):  # where Redis takes no more, it still answers
+            yield from drain(core, core.spool, deadline)
+    return core.place((yield from core.open()))
+
+
+def _note(core: Core, partitions: int, job: str, entry: EntryId) -> None:
+    if entry > ZERO:
+        core.last_seen.note(job, partition_of(job, partitions), entry)
+
+
+def _newest(entries: Sequence[Entry]) -> EntryId:
+    return entries[-1].id if entries else ZERO

@@ -13,8 +13,9 @@ from checkpoint.events.append import Appended
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
-from checkpoint.query.replay import HistoryEvent
+from checkpoint.query.replay import JobHistory
 from checkpoint.query.resume import ResumePoint
+from checkpoint.query.snapshot import JobSnapshot
 
 from . import answers, saves
 from .claim import Claim, release, renew, take, this_process
@@ -105,9 +106,13 @@ class AsyncCheckpointManager:
         """Say how far the job has come: see CheckpointManager.get_job_progress."""
         return await self._servers.run(answers.progress(self._core, job_id))
 
-    async def get_job_history(self, job_id: str) -> list[HistoryEvent]:
+    async def get_job_history(self, job_id: str) -> JobHistory:
         """Return every event of the job on record, also of its earlier lives, oldest first."""
         return await self._servers.run(answers.history(self._core, job_id))
+
+    async def get_job_snapshot(self, job_id: str) -> JobSnapshot:
+        """Read the job at one moment: see CheckpointManager.get_job_snapshot."""
+        return await self._servers.run(answers.snapshot(self._core, job_id))
 
     async def delete_job_checkpoints(self, job_id: str) -> bool:
         """Forget the job; its id begins a new life. False where there was nothing to forget."""

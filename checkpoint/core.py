@@ -37,6 +37,7 @@ from checkpoint.events.watermark import confirm, not_durable_yet, wait_for
 from checkpoint.query.pipeline import OPEN, Pipeline, declare
 
 from .drain import append_or_spool, last_id_after_drain
+from .last_seen import LastSeen
 from .losses import Acknowledged, name_losses
 from .retry import retried
 
@@ -61,6 +62,8 @@ class Core:
     """The log as it was last seen, which a new one must not quietly replace."""
     acknowledged: Acknowledged = field(default_factory=Acknowledged, init=False)
     """What the log must have, unless Redis lost it."""
+    last_seen: LastSeen = field(default_factory=LastSeen, init=False)
+    """What no answer may be older than."""
 
     def with_token(self, token: str) -> Self:
         """Return the same core, which knows the same log, under a claim."""
@@ -199,6 +202,8 @@ class Core:
         crash_point("append: after the script")
         answer = batch.read(reply)
         self.acknowledged.note(answer)
+        for job, places in answer.jobs.items():
+            self.last_seen.note(job, answer.partition, max(one.id for one in places))
         if not synced:
             raise NotSynced
         return answer

@@ -20,7 +20,6 @@ from checkpoint.events.creation import Log
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import (
-    ArchiveUnavailable,
     IncarnationEnded,
     JobClaimed,
     LogUnavailable,
@@ -31,7 +30,7 @@ from checkpoint.events.errors import (
 from checkpoint.events.freshness import last_entry
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskSpool, Pause, Steps
-from checkpoint.projector.fold import NOTHING, JobState, fold
+from checkpoint.projector.fold import JobState, fold
 from checkpoint.query.lookup import Answer, Source, Status
 
 from .retry import retried
@@ -119,21 +118,15 @@ def last_id_after_drain(core: "Core", spooled: Appended, deadline: float) -> Ste
     return (yield from last_entry(PartitionKeys(core.settings.namespace, number)))
 
 
-def over_spooled(spool: "Spool", job: str, stage: str, found: Steps[Answer]) -> Steps[Answer]:
-    """Finish a lookup: on what was found come the job's events that wait in the spool.
+def waiting_events(spool: "Spool | None", job: str) -> Steps[Sequence["Spooled"]]:
+    """Read a job's events that wait in the spool, in order.
 
-    Where nothing can be found, they answer alone, if they tell of the job (and the stage).
+    They are read before the rest is: an event that is sent in between is seen twice, and not never.
     """
-    # Read before the rest is: an event that is sent in between is seen twice, and not never.
-    waiting = (yield AskSpool(partial(spool.waiting, job))) if spool.holds else []
-    try:
-        answer = yield from found
-    except (LogUnavailable, ArchiveUnavailable):
-        answer = overlaid(Answer(NOTHING, Status.UNKNOWN, Source.SPOOL), waiting)
-        if not (stage in answer.live.checkpoints if stage else waiting):
-            raise
-        return answer
-    return overlaid(answer, waiting)
+    if spool is None or not spool.holds:
+        return ()
+    waiting: Sequence[Spooled] = yield AskSpool(partial(spool.waiting, job))
+    return waiting
 
 
 def overlaid(answer: Answer, waiting: Sequence["Spooled"]) -> Answer:

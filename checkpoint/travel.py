@@ -163,7 +163,8 @@ def ttl_ms_of(state: JobState) -> int:
 
 
 def _known(core: Core, job: str) -> Steps[Answer]:
-    answer = yield from ask(core, job, look=look_up_past)
+    # acts on the answer, so it never comes from an archive that may lag behind the log
+    answer = yield from ask(core, job, look=look_up_past, from_archive=False)
     if answer.status is Status.UNKNOWN:
         raise no_such_job(job, has_archive=core.settings.postgres_url is not None)
     return answer

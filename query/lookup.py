@@ -1,9 +1,8 @@
 """Finding a job's state: from the view and the log while Redis is there, else from the archive."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from checkpoint.events import entry as log_entry
 from checkpoint.events.entry import Entry
@@ -12,7 +11,6 @@ from checkpoint.events.errors import (
     ArchiveUnavailable,
     CheckpointError,
     JobNotLive,
-    LogUnavailable,
     UndecodableEntry,
 )
 from checkpoint.events.freshness import Place, on_fresh_log
@@ -22,8 +20,6 @@ from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import JobReading, parse_job, read_job
 
 SCAN_ENTRIES = 1000
-
-T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -74,29 +70,16 @@ def no_such_job(job: str, *, has_archive: bool) -> JobNotLive:
 def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:
     """Find a job's state (with the data of one stage only, if it is named).
 
-    One round trip while Redis and the view are there. LogNotReady where Redis lost the log;
-    LogUnavailable where it is away and no archive is configured.
+    One round trip while the view is there. LogUnavailable where Redis is away; LogNotReady where
+    it lost the log.
     """
     call = read_job(place.namespace, place.partitions, job, stage)
-    try:
-        reading = parse_job((yield from _again_if_away(partial(on_fresh_log, place, call))))
-    except LogUnavailable:
-        if not place.has_archive:
-            raise
-        return (yield from ask_archive(job))
+    reading = parse_job((yield from on_fresh_log(place, call)))
     if not reading.is_complete:
         return (yield from _without_view(place, job, reading))
     state = reading.state
     source = Source.LOG if reading.entries else Source.VIEW
     return Answer(state, status_of(state, reading.now_ms), source)
-
-
-def _again_if_away(ask: Callable[[], Steps[T]]) -> Steps[T]:
-    """Ask once more if Redis is away: a connection that has died is only found so by using it."""
-    try:
-        return (yield from ask())
-    except LogUnavailable:
-        return (yield from ask())
 
 
 def ask_archive(job: str) -> Steps[Answer]:

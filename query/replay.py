@@ -1,7 +1,8 @@
 """Replay: a job's events as they were, from the archive and then the log, each once."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 import msgspec
 
@@ -11,7 +12,7 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps
 
-from .lookup import scan
+from .lookup import Source, scan
 
 
 class HistoryEvent(TypedDict):
@@ -25,6 +26,20 @@ class HistoryEvent(TypedDict):
     version: int
     event: dict[str, Any]
     """The event itself: its `type`, and what events of that type have."""
+
+
+class JobHistory(list[HistoryEvent]):
+    """A job's events, oldest first, and where they are from."""
+
+    source: str = "log"
+    """`log`: all that log and archive have. `archive`: Redis was away, so the latest may lack."""
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], source: Source) -> Self:
+        """Describe entries for people."""
+        history = cls(history_event(entry) for entry in entries)
+        history.source = source.value
+        return history
 
 
 def replay_job(place: Place, job: str) -> Steps[list[Entry]]:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
+from awaited import Awaited
 from losing_proxy import losing_proxy
 from real_log import RealLog, a_snapshotter_runs
 
@@ -39,27 +40,6 @@ from checkpoint.spool import Spool
 STAGES = ["a", "b", "c", "d"]
 
 
-class InAsyncio:
-    """An AsyncCheckpointManager whose verbs block, as CheckpointManager's do."""
-
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        self._runner = asyncio.Runner()
-        self._manager = AsyncCheckpointManager(settings, **options)
-
-    def __getattr__(self, verb: str) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            return self._runner.run(getattr(self._manager, verb)(*arguments, **options))
-
-        return call
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(self._manager.close())
-        self._runner.close()
-
-
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[Valkey]:
     with Valkey(tmp_path / "valkey") as server:
@@ -76,7 +56,7 @@ def settings(valkey: Valkey) -> Settings:
     return Settings(redis_url=valkey.url, partitions=2, timeout=0.3)
 
 
-@pytest.fixture(params=[CheckpointManager, InAsyncio], ids=["blocking", "asyncio"])
+@pytest.fixture(params=[CheckpointManager, Awaited], ids=["blocking", "asyncio"])
 def manager(request: pytest.FixtureRequest, settings: Settings, path: Path) -> Iterator[Any]:
     with request.param(settings, pipeline=STAGES, spool=path) as manager:
         yield manager
@@ -203,7 +183,8 @@ def test_the_archive_and_the_spool_answer_together(
             assert point["source"] == "spool"
             assert not manager.is_completed("job", "c")
             manager.save("other", "a", {})
-            assert manager.get_job_progress("unknown")["status"] == "never existed"
+            with pytest.raises(LogUnavailable, match="knows nothing of job 'unknown'"):
+                manager.get_job_progress("unknown")
 
 
 @pytest.mark.parametrize("ack", ["synced", "durable"])

@@ -266,7 +266,8 @@ def test_the_archive_answers_when_redis_is_gone(
         assert point["resume_from_stage"] == "export"
         assert manager.load("j", "cut") == {"n": 1}
         assert manager.get_job_progress("j")["source"] == "archive"
-        assert manager.get_resume_point("never") is None
+        with pytest.raises(LogUnavailable, match="knows nothing of job 'never'"):
+            manager.get_resume_point("never")
 
 
 def test_without_an_archive_a_redis_that_is_gone_is_log_unavailable(settings: Settings) -> None:
@@ -288,7 +289,8 @@ def test_an_archive_that_does_not_answer_in_time_is_given_up(archived_log: RealL
         with pytest.raises(ArchiveUnavailable, match="timeout"):
             manager.get_resume_point("j")
         busy.rollback()
-        assert manager.get_resume_point("j") is None
+        with pytest.raises(LogUnavailable, match="knows nothing"):
+            manager.get_resume_point("j")
 
 
 def test_a_redis_that_accepts_and_never_answers_is_given_up(settings: Settings) -> None:

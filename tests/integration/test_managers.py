@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import pytest
+from awaited import Awaited
 from histories import FILM
 from real_log import RealLog, a_snapshotter_runs
 from servers import NOWHERE
@@ -30,37 +30,6 @@ from checkpoint.events.errors import (
 )
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import declared
-
-
-class Awaited:
-    """An AsyncCheckpointManager whose verbs are awaited for the caller."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        self._runner = asyncio.Runner()
-        self._manager = AsyncCheckpointManager(*arguments, **more)
-
-    def __getattr__(self, verb: str) -> Callable[..., Any]:
-        method = getattr(self._manager, verb)
-        return lambda *arguments, **more: self._runner.run(method(*arguments, **more))
-
-    @contextmanager
-    def atomic_checkpoint(self, *arguments: Any, **more: Any) -> Iterator[Any]:
-        block = self._manager.atomic_checkpoint(*arguments, **more)
-        data = self._runner.run(block.__aenter__())
-        try:
-            yield data
-        except BaseException as error:
-            if not self._runner.run(block.__aexit__(type(error), error, error.__traceback__)):
-                raise
-        else:
-            self._runner.run(block.__aexit__(None, None, None))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        self._runner.close()
 
 
 @pytest.fixture(params=[CheckpointManager, Awaited], ids=["blocking", "asyncio"])

@@ -1,0 +1,39 @@
+"""An asyncio manager that blocks, so that one test serves both kinds of manager."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from checkpoint import AsyncCheckpointManager
+
+
+class Awaited:
+    """An AsyncCheckpointManager whose verbs are awaited for the caller."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._manager = AsyncCheckpointManager(*arguments, **more)
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        method = getattr(self._manager, verb)
+        return lambda *arguments, **more: self._runner.run(method(*arguments, **more))
+
+    @contextmanager
+    def atomic_checkpoint(self, *arguments: Any, **more: Any) -> Iterator[Any]:
+        block = self._manager.atomic_checkpoint(*arguments, **more)
+        data = self._runner.run(block.__aenter__())
+        try:
+            yield data
+        except BaseException as error:
+            if not self._runner.run(block.__aexit__(type(error), error, error.__traceback__)):
+                raise
+        else:
+            self._runner.run(block.__aexit__(None, None, None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._runner.close()
