@@ -1,8 +1,10 @@
 """A job while this process holds it: the manager's verbs under the claim's token."""
 
 import asyncio
+import logging
 import threading
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from checkpoint.events.append import Appended
@@ -18,6 +20,44 @@ if TYPE_CHECKING:
 RENEWALS_PER_LEASE = 3
 """A renewal may fail twice before the lease runs out."""
 
+log = logging.getLogger(__name__)
+
+
+class Lease:
+    """How long this process may believe that it holds a job.
+
+    Thread-safe: each attribute is set at once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Begin a lease of so many seconds now."""
+        self._seconds = seconds
+        self._until = monotonic() + seconds
+        self.is_over = False
+        """Whether the log has said that the claim is over."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the claim is not known to be over, and the lease has not run out."""
+        return not self.is_over and monotonic() < self._until
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next renewal is due: two may fail before the lease runs out."""
+        return self._seconds / RENEWALS_PER_LEASE
+
+    def renewed(self, begun: float) -> None:
+        """Note a renewal that was asked for at `begun`, by the monotonic clock."""
+        self._until = begun + self._seconds
+
+    def failed(self, job: str, error: Exception) -> None:
+        """Note a renewal that failed. Only the log can say that the claim is over."""
+        if isinstance(error, StaleClaim):
+            self.is_over = True
+            log.warning("%s", error)
+        elif not isinstance(error, LogUnavailable | LogNotReady):
+            log.warning("The claim of job %r could not be renewed, trying again: %s", job, error)
+
 
 class ClaimedJob:
     """A job that this process holds. Everything it appends is refused once the claim is over."""
@@ -26,7 +66,8 @@ class ClaimedJob:
         """Take a manager under the claim's token."""
         self._manager = manager
         self._claim = claim
-        self._over = threading.Event()
+        self._lease = Lease(claim.lease)
+        self._stopped = threading.Event()
         self.token = token
         """Names the claim: the entry id of the event that made it."""
 
@@ -37,8 +78,8 @@ class ClaimedJob:
 
     @property
     def is_held(self) -> bool:
-        """Say whether the claim was good when the lease was last renewed."""
-        return not self._over.is_set()
+        """Whether the lease, as it was last renewed, has not run out."""
+        return self._lease.is_held
 
     def save(self, stage: str, data: Any, **options: Any) -> Appended:
         """Record that a stage is done: see CheckpointManager.save. StaleClaim."""
@@ -77,18 +118,19 @@ class ClaimedJob:
         return self._manager.delete_job_checkpoints(self.job_id)
 
     def keep_renewing(self) -> None:
-        """Renew the lease again and again until `stop` is called or the claim is over."""
-        while not self._over.wait(self._claim.lease / RENEWALS_PER_LEASE):
+        """Renew the lease until `stop` is called or the claim is over."""
+        while not self._stopped.wait(self._lease.pause) and not self._lease.is_over:
+            begun = monotonic()
             try:
                 self._manager.renew(self._claim)
-            except StaleClaim:
-                self._over.set()
-            except (LogUnavailable, LogNotReady):
-                continue
+            except Exception as error:  # noqa: BLE001 - a renewer that dies loses the job
+                self._lease.failed(self.job_id, error)
+            else:
+                self._lease.renewed(begun)
 
     def stop(self) -> None:
         """Stop renewing."""
-        self._over.set()
+        self._stopped.set()
 
 
 class AsyncClaimedJob:
@@ -98,8 +140,7 @@ class AsyncClaimedJob:
         """Take a manager under the claim's token."""
         self._manager = manager
         self._claim = claim
-        self.is_held = True
-        """Says whether the claim was good when the lease was last renewed."""
+        self._lease = Lease(claim.lease)
         self.token = token
         """Names the claim: the entry id of the event that made it."""
 
@@ -107,6 +148,11 @@ class AsyncClaimedJob:
     def job_id(self) -> str:
         """The job that is held."""
         return self._claim.job
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lease, as it was last renewed, has not run out."""
+        return self._lease.is_held
 
     async def save(self, stage: str, data: Any, **options: Any) -> Appended:
         """Record that a stage is done: see CheckpointManager.save. StaleClaim."""
@@ -145,12 +191,13 @@ class AsyncClaimedJob:
         return await self._manager.delete_job_checkpoints(self.job_id)
 
     async def keep_renewing(self) -> None:
-        """Renew the lease again and again until cancelled or the claim is over."""
-        while self.is_held:
-            await asyncio.sleep(self._claim.lease / RENEWALS_PER_LEASE)
+        """Renew the lease until cancelled or the claim is over."""
+        while not self._lease.is_over:
+            await asyncio.sleep(self._lease.pause)
+            begun = monotonic()
             try:
                 await self._manager.renew(self._claim)
-            except StaleClaim:
-                self.is_held = False
-            except (LogUnavailable, LogNotReady):
-                continue
+            except Exception as error:  # noqa: BLE001 - a renewer that dies loses the job
+                self._lease.failed(self.job_id, error)
+            else:
+                self._lease.renewed(begun)

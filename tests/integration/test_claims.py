@@ -9,17 +9,21 @@ import threading
 import time
 from collections.abc import Iterator
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from processes import environ, eventually
 
 from checkpoint import (
     AsyncCheckpointManager,
+    CheckpointError,
     CheckpointManager,
     InvalidSettings,
     JobClaimed,
+    LogUnavailable,
     Settings,
     StaleClaim,
+    UnsupportedServer,
 )
 
 
@@ -222,3 +226,55 @@ def test_asyncio_claims_do_the_same(settings: Settings) -> None:
             assert list(point["stage_data"]) == ["a", "b", "c"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("error", [UnsupportedServer(), CheckpointError(), RuntimeError("a bug")])
+def test_a_renewer_outlives_every_error(
+    manager: CheckpointManager, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with manager.claim("job", lease=1.0) as job:
+        with monkeypatch.context() as broken:
+            broken.setattr(CheckpointManager, "renew", raising(error))
+            time.sleep(0.5)
+        time.sleep(1.0)
+        assert job.is_held
+        job.save("a", 1)
+
+
+@pytest.mark.parametrize("error", [LogUnavailable(), RuntimeError("a bug")])
+def test_a_lease_that_was_not_renewed_in_time_is_not_believed(
+    manager: CheckpointManager, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(CheckpointManager, "renew", raising(error))
+    with manager.claim("job", lease=0.5) as job:
+        assert job.is_held
+        time.sleep(0.6)
+        assert not job.is_held
+        with pytest.raises(StaleClaim):
+            job.save("a", 1)
+
+
+def raising(error: Exception) -> Any:
+    def renew(*_: Any) -> None:
+        raise error
+
+    return renew
+
+
+@pytest.mark.parametrize("error", [UnsupportedServer(), RuntimeError("a bug")])
+def test_an_asyncio_renewer_outlives_every_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def use() -> None:
+        async with (
+            AsyncCheckpointManager(settings) as manager,
+            manager.claim("job", lease=1.0) as job,
+        ):
+            with monkeypatch.context() as broken:
+                broken.setattr(AsyncCheckpointManager, "renew", raising(error))
+                await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
+            assert job.is_held
+            await job.save("a", 1)
+
+    asyncio.run(use())
