@@ -7,7 +7,7 @@ asked again until the deadline. So no answer is older than what its manager saw 
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
@@ -33,10 +33,10 @@ Attempt = Callable[[float], Steps[T]]
 """A question to Redis, given its deadline by the monotonic clock."""
 
 
-class _Archived(NamedTuple):
-    """An archive's answer, and how far the archive and its answer reach."""
+class _Archived(NamedTuple, Generic[T]):
+    """An archive's answer, and how far it reaches."""
 
-    value: Any
+    value: T
     newest: EntryId
     """The newest entry of the job; ZERO where the archive knows nothing of it."""
 
@@ -80,7 +80,7 @@ def history(core: Core, job: str) -> Steps[JobHistory]:
         _note(core, place.partitions, job, _newest(entries))
         return JobHistory.of(entries, Source.LOG)
 
-    def archived() -> Steps[_Archived]:
+    def archived() -> Steps[_Archived[JobHistory]]:
         entries = yield from replay_archive(job)
         return _Archived(JobHistory.of(entries, Source.ARCHIVE), _newest(entries))
 
@@ -112,7 +112,7 @@ def ask(
             yield from name_losses(core, place, deadline)
         return overlaid(answer, waiting)
 
-    def archived() -> Steps[_Archived]:
+    def archived() -> Steps[_Archived[Answer]]:
         waiting = yield from waiting_events(core.spool, job)
         answer = yield from ask_archive(job)
         return _Archived(overlaid(answer, waiting), answer.state.id)
@@ -135,7 +135,7 @@ def _is_newest(core: Core, job: str, stage: str, spooled: Answer) -> bool:
 
 
 def _first_answer(
-    core: Core, job: str, logged: Attempt[T], archived: Callable[[], Steps[_Archived]] | None
+    core: Core, job: str, logged: Attempt[T], archived: Callable[[], Steps[_Archived[T]]] | None
 ) -> Steps[T]:
     """Ask Redis, then the archive, then Redis again: see the module."""
     deadline = core.deadline()
@@ -161,8 +161,8 @@ def _until(logged: Attempt[T], deadline: float) -> Steps[T]:
 
 
 def _trusted(
-    core: Core, job: str, archived: Callable[[], Steps[_Archived]], away: LogUnavailable
-) -> Steps[Any]:
+    core: Core, job: str, archived: Callable[[], Steps[_Archived[T]]], away: LogUnavailable
+) -> Steps[T]:
     """Ask the archive; LogUnavailable where its answer may lack what the log has."""
     # the positions first: what is archived later only adds to the answer
     positions = yield AskArchive(lambda archive: archive.positions())

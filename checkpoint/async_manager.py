@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from checkpoint.events.append import Appended
+from checkpoint.events.errors import InvalidPayload
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
@@ -23,6 +23,7 @@ from .claimed_job import AsyncClaimedJob
 from .core import Core
 from .saves import StageData, noted
 from .servers import AsyncServers
+from .stage_block import StageBlock
 from .travel import fork, rewind
 
 T = TypeVar("T")
@@ -141,16 +142,20 @@ class AsyncCheckpointManager:
         self, job_id: str, stage: str, *, ack: str | None = None
     ) -> AsyncIterator[dict[str, Any]]:
         """Save a stage when the block ends: see CheckpointManager.atomic_checkpoint."""
-        self._core.pipeline.check(stage)
-        data: dict[str, Any] = {}
-        begun = monotonic()
+        block = StageBlock(self._core.pipeline.check(stage), self._core.settings.max_payload)
         try:
-            yield data
+            yield block.open()
+            data = block.result()
         except BaseException as error:
             with noted(error):
-                await self.record_failure(job_id, stage, error, took=monotonic() - begun)
+                await self.record_failure(job_id, stage, error, took=block.took)
             raise
-        await self.save(job_id, stage, data, ack=ack, took=monotonic() - begun)
+        try:
+            await self.save(job_id, stage, data, ack=ack, took=block.took)
+        except InvalidPayload as error:
+            with noted(error):
+                await self.record_failure(job_id, stage, error, took=block.took)
+            raise
 
     @asynccontextmanager
     async def claim(

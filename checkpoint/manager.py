@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from checkpoint.events.append import Appended
+from checkpoint.events.errors import InvalidPayload
 from checkpoint.events.settings import Settings
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
@@ -23,6 +23,7 @@ from .claimed_job import ClaimedJob
 from .core import Core
 from .saves import StageData, noted
 from .servers import Servers
+from .stage_block import StageBlock
 from .travel import fork, rewind
 
 T = TypeVar("T")
@@ -171,18 +172,25 @@ class CheckpointManager:
     ) -> Iterator[dict[str, Any]]:
         """Save a stage when the block ends, with the data put into the dict that is yielded.
 
-        If the block raises, nothing is saved, the failure is recorded, and the exception goes on.
+        If the block raises, nothing is saved, the failure is recorded with its traceback, and the
+        exception is raised again; Ctrl-C, an exit and a cancelled task count as interruptions. A
+        value that cannot be saved is refused when it is put into the dict, and is a failure too,
+        like a block that replaces the dict (`data = …`): InvalidPayload.
         """
-        self._core.pipeline.check(stage)
-        data: dict[str, Any] = {}
-        begun = monotonic()
+        block = StageBlock(self._core.pipeline.check(stage), self._core.settings.max_payload)
         try:
-            yield data
+            yield block.open()
+            data = block.result()
         except BaseException as error:
             with noted(error):
-                self.record_failure(job_id, stage, error, took=monotonic() - begun)
+                self.record_failure(job_id, stage, error, took=block.took)
             raise
-        self.save(job_id, stage, data, ack=ack, took=monotonic() - begun)
+        try:
+            self.save(job_id, stage, data, ack=ack, took=block.took)
+        except InvalidPayload as error:
+            with noted(error):
+                self.record_failure(job_id, stage, error, took=block.took)
+            raise
 
     @contextmanager
     def claim(

@@ -8,12 +8,21 @@ from typing import Any
 from checkpoint.events import payload
 from checkpoint.events.append import Appended, Request
 from checkpoint.events.errors import CheckpointError, IncarnationEnded, InvalidSettings
-from checkpoint.events.event import MESSAGE_CHARACTERS, JobDeleted, StageCompleted, StageFailed
+from checkpoint.events.event import (
+    MESSAGE_CHARACTERS,
+    JobDeleted,
+    StageCompleted,
+    StageFailed,
+    StageInterrupted,
+)
 from checkpoint.events.names import check_name
 from checkpoint.events.settings import CENTURY
 from checkpoint.events.steps import Steps
 
 from .core import Core
+from .stage_block import message_of, traceback_of
+
+INTERRUPTED_SECONDS = 1.0
 
 StageData = tuple[str, str, Any]
 """A job, a stage, and the data to save."""
@@ -55,17 +64,27 @@ def save_many(
 def fail(
     core: Core, job: str, stage: str, error: BaseException, took: float | None = None
 ) -> Steps[Appended]:
-    """Append that an attempt at a stage failed."""
-    failed = StageFailed(
-        job=check_name("job", job),
-        stage=core.pipeline.check(stage),
-        pipeline=core.pipeline.name,
-        took_ms=milliseconds(took),
-        error=type(error).__name__,
-        message=payload.storable(str(error))[:MESSAGE_CHARACTERS],
-        ttl_ms=core.ttl_ms,
-    )
-    return (yield from core.append([Request(failed, token=core.token)], "log"))[0]
+    """Append that an attempt at a stage failed, or was interrupted.
+
+    An exception that is no `Exception` interrupts: Ctrl-C, an exit, a cancelled task. The process
+    is about to end, so appending it takes at most INTERRUPTED_SECONDS.
+    """
+    attempt: dict[str, Any] = {
+        "job": check_name("job", job),
+        "stage": core.pipeline.check(stage),
+        "pipeline": core.pipeline.name,
+        "took_ms": milliseconds(took),
+        "ttl_ms": core.ttl_ms,
+    }
+    kind, ended = payload.storable(type(error).__name__), core
+    event: StageFailed | StageInterrupted
+    if isinstance(error, Exception):
+        message = message_of(error)[:MESSAGE_CHARACTERS]
+        event = StageFailed(**attempt, error=kind, message=message, traceback=traceback_of(error))
+    else:
+        event = StageInterrupted(**attempt, reason=kind)
+        ended = core.with_timeout(min(core.settings.timeout, INTERRUPTED_SECONDS))
+    return (yield from ended.append([Request(event, token=core.token)], "log"))[0]
 
 
 def delete(core: Core, job: str, *, version: int | None = None) -> Steps[bool]:

@@ -12,6 +12,8 @@ from msgspec import Raw, Struct
 DAY_MS = 24 * 60 * 60 * 1000
 MESSAGE_CHARACTERS = 2000
 """What a failure's message is cut to."""
+TRACEBACK_BYTES = 8 * 1024
+"""What a failure's traceback is cut to: the end of it."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -44,6 +46,19 @@ class StageFailed(Event, frozen=True, tag="stage_failed.2", kw_only=True, gc=Fal
     """How long the attempt took, in milliseconds; 0 where nobody measured it."""
     error: str = ""
     message: str = ""
+    traceback: str = ""
+    """Its last frames, as Python prints them."""
+
+
+class StageInterrupted(Event, frozen=True, tag="stage_interrupted", kw_only=True, gc=False):
+    """An attempt at a stage was ended from outside: Ctrl-C, an exit, a cancelled task."""
+
+    stage: str
+    pipeline: str = ""
+    took_ms: int = 0
+    """How long the attempt took, in milliseconds; 0 where nobody measured it."""
+    reason: str = ""
+    """The class of the exception that ended it: KeyboardInterrupt, SystemExit, …"""
 
 
 class JobDeleted(Event, frozen=True, tag="job_deleted", kw_only=True, gc=False):
@@ -97,6 +112,7 @@ class JobReleased(Event, frozen=True, tag="job_released", kw_only=True, gc=False
 AnyEvent = (
     StageCompleted
     | StageFailed
+    | StageInterrupted
     | JobRewound
     | JobForked
     | EventsLost

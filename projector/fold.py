@@ -20,6 +20,7 @@ from checkpoint.events.event import (
     JobRewound,
     StageCompleted,
     StageFailed,
+    StageInterrupted,
 )
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ NOTHING = JobState()
 """What is known of a job before its first event."""
 
 
-def fold(state: JobState, entry: Entry) -> JobState:
+def fold(state: JobState, entry: Entry) -> JobState:  # noqa: C901 - a case for each type of event
     """Apply one entry. An entry that the state already has changes nothing.
 
     Of an entry without its bytes, the state has no data either.
@@ -92,6 +93,8 @@ def fold(state: JobState, entry: Entry) -> JobState:
             attempts = known.attempts + 1 if known else 1
             failed = Failure(entry.id, attempts, event.error, event.message)
             failures = failures | {event.stage: failed}
+            pipeline = event.pipeline or pipeline
+        case StageInterrupted():
             pipeline = event.pipeline or pipeline
         case JobRewound():
             checkpoints = _without(checkpoints, event.stages)

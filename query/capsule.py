@@ -25,12 +25,14 @@ from checkpoint.events.errors import (
 )
 from checkpoint.events.event import (
     MESSAGE_CHARACTERS,
+    TRACEBACK_BYTES,
     AnyEvent,
     JobClaimed,
     JobForked,
     JobRewound,
     StageCompleted,
     StageFailed,
+    StageInterrupted,
 )
 from checkpoint.events.names import check_name
 
@@ -38,6 +40,13 @@ from .pipeline import Pipeline
 
 FORMAT = 1
 CENTURY_MS = 100 * 365 * 24 * 60 * 60 * 1000
+TEXTS = {
+    "error": MESSAGE_CHARACTERS,
+    "message": MESSAGE_CHARACTERS,
+    "traceback": TRACEBACK_BYTES,
+    "reason": MESSAGE_CHARACTERS,
+}
+"""How many characters the texts of an event may have."""
 LAST_YEAR = 9000
 """Python's own times end in the year 9999, and a job lives for some time after its entries."""
 LAST_MS = int(datetime(LAST_YEAR, 12, 31, tzinfo=UTC).timestamp() * 1000)
@@ -244,11 +253,9 @@ def _check(event: AnyEvent) -> None:
     for field, least in (("ttl_ms", 1), ("took_ms", 0), ("lease_ms", 1)):
         if not least <= (ms := getattr(event, field, least)) <= CENTURY_MS:
             raise InvalidPayload(f"{field}={ms}: it is from {least} to {CENTURY_MS:,}")
-    for field in ("error", "message"):
-        if (length := len(getattr(event, field, ""))) > MESSAGE_CHARACTERS:
-            raise InvalidPayload(
-                f"{field} has {length:,} characters: it has at most {MESSAGE_CHARACTERS:,}"
-            )
+    for field, most in TEXTS.items():
+        if (length := len(getattr(event, field, ""))) > most:
+            raise InvalidPayload(f"{field} has {length:,} characters: it has at most {most:,}")
     if isinstance(event, StageCompleted):
         payload.check(msgspec.json.decode(event.data))
 
@@ -259,7 +266,7 @@ def _names(event: AnyEvent) -> Iterator[tuple[str, str]]:
     for kind in ("pipeline", "key", "trace", "log"):
         if name := getattr(event, kind, ""):
             yield kind, name
-    if isinstance(event, StageCompleted | StageFailed | JobRewound):
+    if isinstance(event, StageCompleted | StageFailed | StageInterrupted | JobRewound):
         yield "stage", event.stage
     if isinstance(event, JobRewound):
         yield from (("stage", stage) for stage in event.stages)

@@ -22,9 +22,9 @@ class Awaited:
     @contextmanager
     def atomic_checkpoint(self, *arguments: Any, **more: Any) -> Iterator[Any]:
         block = self._manager.atomic_checkpoint(*arguments, **more)
-        data = self._runner.run(block.__aenter__())
+        entered = [self._runner.run(block.__aenter__())]
         try:
-            yield data
+            yield entered.pop()  # the block notices who keeps its dict
         except BaseException as error:
             if not self._runner.run(block.__aexit__(type(error), error, error.__traceback__)):
                 raise

@@ -18,6 +18,7 @@ from checkpoint.events.event import (
     JobRewound,
     StageCompleted,
     StageFailed,
+    StageInterrupted,
 )
 from checkpoint.query.pipeline import Pipeline
 
@@ -61,6 +62,7 @@ def histories(
         "complete",
         "complete",
         "fail",
+        "interrupt",
         "rewind",
         "delete",
         "claim",
@@ -82,7 +84,7 @@ def request_of(act: Act) -> Request:
     return Request(event_of(act), kind="delete" if act.kind == "delete" else "append")
 
 
-def event_of(act: Act, ttl_ms: int = TTL_MS) -> AnyEvent:
+def event_of(act: Act, ttl_ms: int = TTL_MS) -> AnyEvent:  # noqa: PLR0911 - one for each kind
     """Make the event that says that an act happened."""
     job, stage = act.job, act.stage
     match act.kind:
@@ -91,6 +93,8 @@ def event_of(act: Act, ttl_ms: int = TTL_MS) -> AnyEvent:
             return StageCompleted(job=job, stage=stage, pipeline="film", data=data, ttl_ms=ttl_ms)
         case "fail":
             return StageFailed(job=job, stage=stage, error="OSError", message="no", ttl_ms=ttl_ms)
+        case "interrupt":
+            return StageInterrupted(job=job, stage=stage, reason="KeyboardInterrupt", ttl_ms=ttl_ms)
         case "rewind":
             return JobRewound(job=job, stage=stage, stages=from_stage(stage), ttl_ms=ttl_ms)
         case "delete":

@@ -17,6 +17,7 @@ from checkpoint.events.event import (
     JobRewound,
     StageCompleted,
     StageFailed,
+    StageInterrupted,
 )
 from checkpoint.projector.fold import NOTHING, fold
 from checkpoint.query.capsule import read_capsule
@@ -211,6 +212,8 @@ def _told(entry: Entry, change: Difference) -> str:  # noqa: PLR0911 - one for e
         case StageFailed(stage=stage, error=error, message=message):
             attempt = change["failed"][stage][1]
             return f"stage_failed     {stage}, failure {attempt}: {error}: {message}"
+        case StageInterrupted(stage=stage, reason=reason):
+            return f"stage_interrupted {stage}: {reason}"
         case JobRewound(stage=stage):
             return f"job_rewound      to {stage}{_gone(change)}"
         case JobForked(source=source, version=version):

@@ -13,6 +13,7 @@ from checkpoint.events.event import (
     JobRewound,
     StageCompleted,
     StageFailed,
+    StageInterrupted,
 )
 from checkpoint.query.pipeline import Pipeline
 
@@ -101,6 +102,8 @@ def described(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of even
             return f"{stage} completed"
         case StageFailed(stage=stage, error=error, message=message):
             return f"{stage} failed: {error}: {message}"
+        case StageInterrupted(stage=stage, reason=reason):
+            return f"{stage} interrupted: {reason}"
         case JobRewound(stage=stage):
             return f"rewound to {stage}"
         case JobForked(source=source, version=version):

@@ -267,7 +267,7 @@ def test_an_atomic_checkpoint_saves_at_the_end_of_the_block(manager: Any) -> Non
     assert manager.load("j", "cut") == {"frames": 5}
 
 
-@pytest.mark.parametrize("error", [ValueError("wrong"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("error", [ValueError("wrong"), OSError("disk full")])
 def test_a_block_that_raises_saves_nothing_and_the_failure_is_recorded(
     manager: Any, error: BaseException
 ) -> None:

@@ -17,6 +17,7 @@ def test_the_tags_of_what_logs_hold_never_change() -> None:
     assert tags == {
         "StageCompleted": "stage_completed",
         "StageFailed": "stage_failed.2",
+        "StageInterrupted": "stage_interrupted",
         "JobRewound": "job_rewound",
         "JobForked": "job_forked",
         "EventsLost": "events_lost",
