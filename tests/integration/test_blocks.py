@@ -1,7 +1,6 @@
 """Blocks that end badly: nothing of them is saved, and how they ended is recorded."""
 
 import asyncio
-import os
 import signal
 import sys
 import threading
@@ -210,7 +209,8 @@ def test_a_cancelled_task_interrupts(log: RealLog) -> None:
 def test_ctrl_c_does_not_wait_long_for_a_redis_that_is_away() -> None:
     settings = Settings(redis_url="redis://127.0.0.1:1/0", timeout=30)
     begun = monotonic()
-    threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    main = threading.main_thread().ident
+    threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT]).start()
     with (
         CheckpointManager(settings) as manager,
         pytest.raises(KeyboardInterrupt) as raised,
