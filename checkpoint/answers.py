@@ -167,7 +167,7 @@ def _trusted(
     # the positions first: what is archived later only adds to the answer
     positions = yield AskArchive(lambda archive: archive.positions())
     found = yield from archived()
-    if found.newest == ZERO:
+    if not positions or found.newest == ZERO:
         raise LogUnavailable(f"{away}. The archive knows nothing of job {job!r}, but the log may")
     partition = partition_of(job, len(positions))
     if not core.last_seen.is_covered(job, partition, found.newest, positions):

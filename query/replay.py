@@ -48,7 +48,8 @@ def replay_job(place: Place, job: str) -> Steps[list[Entry]]:
     archived: list[Entry] = []
     position = ZERO
     if place.has_archive:
-        position = (yield AskArchive(lambda archive: archive.positions()))[number]
+        positions = yield AskArchive(lambda archive: archive.positions())
+        position = positions.get(number, ZERO)  # without one, the log is read from its beginning
         archived = yield from replay_archive(job)
     tail = yield from scan(PartitionKeys(place.namespace, number), job, position)
     known = {entry.id for entry in archived}

@@ -10,9 +10,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import psycopg
 import pytest
 from awaited import Awaited
 from losing_proxy import LosingProxy, losing_proxy
+from psycopg import sql
 from real_log import RealLog
 
 from checkpoint import CheckpointManager, LogUnavailable, last_seen
@@ -221,3 +223,20 @@ def test_what_waits_in_the_spool_is_no_resume_point_without_what_was_saved_befor
             point = manager.get_resume_point("j")
             assert point is not None
             assert point["stage_data"] == {"cut": 1, "mix": 2}
+
+
+@reader
+def test_an_archive_without_its_positions_does_not_answer(
+    manager: Any, archived_log: RealLog, proxy: LosingProxy, read: Any
+) -> None:
+    manager.save("j", "cut", 1)
+    archived_log.store()
+    assert archived_log.settings.postgres_url
+    with psycopg.connect(archived_log.settings.postgres_url, autocommit=True) as postgres:
+        postgres.execute(
+            sql.SQL("DELETE FROM {}.position").format(
+                sql.Identifier(archived_log.settings.namespace)
+            )
+        )
+    with away(proxy), pytest.raises(LogUnavailable, match="knows nothing of job 'j'"):
+        read(manager, "j")
