@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Lease:
-    """How long this process may believe that it holds a job.
+    """A claim's lease, as far as this process knows it.
 
     Thread-safe: each attribute is set at once.
     """

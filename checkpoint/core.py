@@ -63,7 +63,7 @@ class Core:
     acknowledged: Acknowledged = field(default_factory=Acknowledged, init=False)
     """What the log must have, unless Redis lost it."""
     last_seen: LastSeen = field(default_factory=LastSeen, init=False)
-    """What no answer may be older than."""
+    """The newest entries that this manager saw: no answer may be older."""
 
     def with_token(self, token: str) -> Self:
         """Return the same core, which knows the same log, under a claim."""

@@ -10,7 +10,7 @@ from threading import RLock
 from checkpoint.events.entry_id import ZERO, EntryId
 
 REMEMBERED = 1000
-"""How many jobs are remembered one by one, the latest ones."""
+"""Number of jobs remembered individually: the latest ones."""
 
 
 class LastSeen:

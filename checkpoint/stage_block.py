@@ -70,7 +70,7 @@ class StageBlock:
         self._data: ref[StageData] | None = None
         self._opened: frozenset[_Line] = frozenset()
         self.dropped: _Line | None = None
-        """Where the last reference to the dict was dropped."""
+        """The line that dropped the last reference to the dict."""
 
     @property
     def took(self) -> float:

@@ -13,7 +13,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 MESSAGE_CHARACTERS = 2000
 """What a failure's message is cut to."""
 TRACEBACK_BYTES = 8 * 1024
-"""What a failure's traceback is cut to: the end of it."""
+"""Maximum size of a failure's traceback: its end is kept."""
 
 
 class Event(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

@@ -46,7 +46,7 @@ TEXTS = {
     "traceback": TRACEBACK_BYTES,
     "reason": MESSAGE_CHARACTERS,
 }
-"""How many characters the texts of an event may have."""
+"""Maximum number of characters in the texts of an event."""
 LAST_YEAR = 9000
 """Python's own times end in the year 9999, and a job lives for some time after its entries."""
 LAST_MS = int(datetime(LAST_YEAR, 12, 31, tzinfo=UTC).timestamp() * 1000)

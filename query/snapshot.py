@@ -21,7 +21,7 @@ class JobSnapshot:
 
     @property
     def source(self) -> str:
-        """Where the state was read: view, log, archive or spool.
+        """The source of the state: view, log, archive or spool.
 
         The archive answers while Redis is away; it may lag behind what other processes saved.
         """
