@@ -53,9 +53,9 @@ FIND = """
 """
 FIRST = """
     SELECT call, event, key, token, expected_version FROM spooled
-    WHERE namespace = ?1 AND refused IS NULL AND call IN (
-        SELECT DISTINCT call FROM spooled WHERE namespace = ?1 AND refused IS NULL
-        ORDER BY call LIMIT ?2
+    WHERE namespace = :namespace AND refused IS NULL AND call IN (
+        SELECT DISTINCT call FROM spooled WHERE namespace = :namespace AND refused IS NULL
+        ORDER BY call LIMIT :calls
     )
     ORDER BY number
 """
@@ -153,7 +153,8 @@ class Spool:
     def first(self) -> list[list[Request]]:
         """Return the first calls that wait, in order; none where the spool is drained."""
         with self._changing, self._transaction() as db:
-            rows = db.execute(FIRST, (self._namespace, CALLS_AT_ONCE)).fetchall()
+            values = {"namespace": self._namespace, "calls": CALLS_AT_ONCE}
+            rows = db.execute(FIRST, values).fetchall()
             self.holds = bool(rows)
         return [
             [_request(*row) for _, *row in call] for _, call in groupby(rows, lambda row: row[0])
@@ -193,6 +194,9 @@ class Spool:
             except BlockingIOError:
                 os.close(handle)
                 return None
+            except OSError:  # a file system without locks
+                os.close(handle)
+                raise
             return DrainLock(handle)
 
     def _spooled(self, query: str, *values: Any) -> list[Spooled]:
@@ -203,6 +207,9 @@ class Spool:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._translated(), closing(self._connect()) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(SCHEMA)
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
@@ -210,11 +217,7 @@ class Spool:
     def _connect(self) -> sqlite3.Connection:
         with suppress(FileExistsError):
             self.path.touch(mode=0o600, exist_ok=False)  # what SQLite makes, anybody may read
-        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.executescript(SCHEMA)
-        return db
+        return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -1,7 +1,10 @@
 """The spool's file: what was added is there in order, until it is settled."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -13,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from checkpoint import spool as spool_module
 from checkpoint.drain import overlaid
 from checkpoint.events.append import Request
 from checkpoint.events.entry import Entry
@@ -161,6 +165,42 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
     spool = Spool(path, "films")
     with pytest.raises(SpoolUnavailable, match=r"spool\.db cannot be used: .*space left"):
         spool.add([request("1")])
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_what_cannot_be_opened_is_not_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    path.write_text("a letter to the editor " * 1000)
+    spool = Spool(path, "films")
+    before, errors = open_files(), []
+    for _ in range(5):
+        with pytest.raises(SpoolUnavailable) as refused:
+            spool.first()
+        errors.append(refused.value)  # with its traceback, which holds what was in use
+    assert open_files() == before
+
+
+def test_a_file_system_without_locks_is_named_and_nothing_left_open(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = open_files()
+    with pytest.raises(SpoolUnavailable, match="No locks available"):
+        spool.lock()
+    assert open_files() == before
+
+
+def test_parameters_are_plain_or_named() -> None:
+    # Python 3.12.0 to 3.12.3 take a numbered one for a named one
+    statements = [text for text in vars(spool_module).values() if isinstance(text, str)]
+    assert any("WHERE namespace = ?" in text for text in statements)
+    assert not any(re.search(r"\?\d", text) for text in statements)
 
 
 def test_a_full_disk_is_named_and_loses_nothing_that_was_acknowledged(spool: Spool) -> None:
