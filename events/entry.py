@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 def decode(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
     """Decode an entry as Redis sends it; UndecodableEntry if it is not one of ours."""
-    if fields[::2] != FIELDS:
+    if fields[::2] != FIELDS or len(fields) % 2:
         raise UndecodableEntry(f"The entry's fields are {fields[::2]!r}, not {FIELDS!r}")
     encoded, number, incarnation = fields[1::2]
     try:

@@ -140,6 +140,7 @@ def test_any_bytes_are_an_event_or_undecodable(encoded: bytes) -> None:
         | st.binary(max_size=10)
     ),
 )
+@example(b"1-0", [b"event", OLD_FAILURE, b"version", b"1", b"incarnation"])
 def test_any_entry_is_one_of_ours_or_undecodable(name: bytes, fields: list[bytes]) -> None:
     try:
         entry = log_entry.decode(name, fields)
