@@ -1,6 +1,7 @@
 """`python -m bench [--plan full|quick|tiny] [--only PART …]`: measure, print, write it down."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import msgspec
@@ -20,16 +21,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     words = parser.parse_args()
+    if sys.platform != "linux":
+        parser.error("processes are measured and bound to cores as Linux does it, and only there")
     results = run(PLANS[words.plan], lambda text: print(text, flush=True), words.only)
     words.out.mkdir(parents=True, exist_ok=True)
     written = msgspec.json.format(msgspec.json.encode(results), indent=2)
     (words.out / "results.json").write_bytes(written)
     text = table(results)
-    (words.out / "results.md").write_text(text)
+    (words.out / "results.md").write_text(text, encoding="utf-8")
     drawn = draw(results, words.out)
     if words.plan == "full" and words.only == PARTS:
         drawn += draw(results, ROOT / "docs" / "pictures")
-        (ROOT / "docs" / "explanation" / "figures.md").write_text(text)
+        (ROOT / "docs" / "explanation" / "figures.md").write_text(text, encoding="utf-8")
     print(f"\n{text}")
     print(f"{words.out}/results.json, results.md, and {len(drawn)} pictures")
 

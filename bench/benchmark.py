@@ -78,7 +78,9 @@ def _row(bench: Bench, found: str, words: Words, load: Load) -> dict[str, float]
     url = urlsplit(bench.valkey.url)
     where = ["-h", str(url.hostname), "-p", str(url.port), "-a", str(url.password)]
     how = ["-c", str(load.clients), "-n", str(load.calls), "-P", str(load.pipelined), "--csv"]
-    done = subprocess.run([found, *where, *how, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [found, *where, *how, *words], capture_output=True, encoding="utf-8", check=True
+    )
     head, last = done.stdout.strip().splitlines()[-2:]
     names = head.replace('"', "").split(",")[1:]
     # the command stands before the figures as it is, with quotes and commas of its own

@@ -52,5 +52,7 @@ def _callgrind(out: Path) -> list[str]:
 
 
 def _total(counts: Path) -> int:
-    found = re.search(r"^(?:summary|totals): (\d+)", counts.read_text(), re.MULTILINE)
+    found = re.search(
+        r"^(?:summary|totals): (\d+)", counts.read_text(encoding="utf-8"), re.MULTILINE
+    )
     return int(found[1]) if found else 0

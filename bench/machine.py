@@ -31,7 +31,9 @@ def versions(bench: Bench) -> dict[str, str]:
         (postgres,) = connection.execute("SHOW server_version").fetchone() or ("",)
     found = program()
     said = (
-        subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+        subprocess.run(
+            [found, "--version"], capture_output=True, encoding="utf-8", check=False
+        ).stdout
         if found
         else "none on the path"
     )
@@ -46,7 +48,7 @@ def versions(bench: Bench) -> dict[str, str]:
 
 def machine() -> dict[str, str]:
     """Return what the machine is, and how busy it is before anything is measured."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
     load = " ".join(f"{one:.2f}" for one in os.getloadavg())
     return {

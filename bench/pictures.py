@@ -25,7 +25,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
     files = []
     for name, text in drawn.items():
         files.append(folder / f"bench-{name}.svg")
-        files[-1].write_text(text)
+        files[-1].write_text(text, encoding="utf-8")
     return files
 
 

@@ -54,7 +54,7 @@ class Plan:
 
 
 def _plans() -> dict[str, Plan]:
-    sizes = tomllib.loads(Path(__file__).with_name("plans.toml").read_text())
+    sizes = tomllib.loads(Path(__file__).with_name("plans.toml").read_text(encoding="utf-8"))
     columns = zip(*sizes.values(), strict=True)
     plans = [msgspec.convert(dict(zip(sizes, one, strict=True)), Plan) for one in columns]
     return {plan.name: plan for plan in plans}

@@ -12,11 +12,16 @@ TICK = 1 / TICKS
 def cpu_seconds(pid: int) -> float:
     """Return the processor time of a process, with all its threads."""
     # the name, which may hold anything, ends with the last bracket
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = (
+        Path(f"/proc/{pid}/stat")
+        .read_text(encoding="utf-8", errors="replace")
+        .rpartition(")")[2]
+        .split()
+    )
     user, system = fields[11:13]
     return (int(user) + int(system)) / TICKS
 
 
 def resident_bytes(pid: int) -> int:
     """Return how much memory a process has."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * PAGE

@@ -87,4 +87,4 @@ def _left_out(ratio: ModuleType) -> Iterator[Row]:
 
 
 def _reasons() -> dict[str, str]:
-    return tomllib.loads(Path(__file__).with_name("reasons.toml").read_text())
+    return tomllib.loads(Path(__file__).with_name("reasons.toml").read_text(encoding="utf-8"))

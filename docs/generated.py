@@ -31,7 +31,7 @@ _INSTALLED = TemporaryDirectory(prefix="checkpoint-docs-")
 @event_priority(100)  # mkdocstrings reads its options at this event too
 def on_config(config: Any) -> None:
     """Copy the packages to where they are when installed: who reads them follows no finder."""
-    described = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for name, folder in described["tool"]["setuptools"]["package-dir"].items():
         target = Path(_INSTALLED.name, *name.split("."))
         shutil.copytree(ROOT / folder, target, dirs_exist_ok=True)

@@ -30,8 +30,8 @@ def running_endpoints(folder: Path | None = None) -> Mapping[str, str] | None:
         folder = default_folder() if folder is None else folder
         if not _is_locked(folder / LOCK_FILE):
             return None
-        lines = (folder / ENDPOINTS_FILE).read_text().splitlines()
-    except (OSError, RuntimeError):
+        lines = (folder / ENDPOINTS_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, RuntimeError, UnicodeDecodeError):
         return None
     return dict(line.split("=", 1) for line in lines if "=" in line)
 

@@ -20,7 +20,8 @@ class Script(NamedTuple):
     @classmethod
     def load(cls, package: str, name: str) -> "Script":
         """Read `lua/<name>.lua` from a package."""
-        return cls.of(name, files(package).joinpath("lua", f"{name}.lua").read_text())
+        text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        return cls.of(name, text)
 
     @classmethod
     def of(cls, name: str, text: str) -> "Script":

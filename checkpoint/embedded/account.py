@@ -75,6 +75,6 @@ class Account:
 
 def _passing_capability() -> str:
     """Return the capability to ask for: containers keep the weaker one from root."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
     return "dac_read_search" if effective >> _READ_ANYTHING & 1 else "dac_override"

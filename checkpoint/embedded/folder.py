@@ -36,7 +36,7 @@ def write_private(path: Path, text: str) -> None:
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     new.touch(mode=0o600)
-    new.write_text(text)
+    new.write_text(text, encoding="utf-8")
     new.replace(path)
 
 
@@ -81,7 +81,7 @@ class FolderLock:
 
         If its holder is dead, what it started is still stopping, and the lock is waited for.
         """
-        file = (self._folder / LOCK_FILE).open("a+")
+        file = (self._folder / LOCK_FILE).open("a+", encoding="utf-8")
         try:
             self._wait_for(file, tell)
         except BaseException:

@@ -45,7 +45,7 @@ class Postgres(Server):
     def is_ready(self) -> bool:
         """Whether it takes connections, with any crash recovery done."""
         with suppress(OSError, IndexError):
-            lines = self._pid_file.read_text().splitlines()
+            lines = self._pid_lines()
             return lines[0] == str(self.pid) and lines[7].strip() == "ready"
         return False
 
@@ -60,6 +60,10 @@ class Postgres(Server):
     @property
     def _pid_file(self) -> Path:
         return self._data / "postmaster.pid"
+
+    def _pid_lines(self) -> list[str]:
+        # one of them is the folder's name, which may be of any encoding
+        return self._pid_file.read_text(encoding="utf-8", errors="replace").splitlines()
 
     @property
     def _account(self) -> Account:
@@ -100,7 +104,7 @@ class Postgres(Server):
         were started by hand.
         """
         with suppress(OSError, ValueError):
-            pid = int(self._pid_file.read_text().splitlines()[0])
+            pid = int(self._pid_lines()[0])
             if Path(f"/proc/{pid}/cwd").readlink() != self._data.resolve():
                 self._pid_file.unlink()
 

@@ -36,7 +36,7 @@ class Server(Service):
 
     @property
     def _password(self) -> str:
-        return self._password_file.read_text()
+        return self._password_file.read_text(encoding="utf-8")
 
     @property
     def _password_file(self) -> Path:

@@ -72,7 +72,7 @@ def up(folder: Path) -> Iterator[str]:
     """Run `checkpoint up` as long as the block does; yield the page's address."""
     command = [sys.executable, "-P", "-m", "checkpoint", "up", "--data", str(folder)]
     env = {**os.environ, "CHECKPOINT_PARTITIONS": "2"}  # so that the page's tables are short
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stdout  # noqa: S101 - it was asked for
             said: dict[str, str] = {}
@@ -155,13 +155,16 @@ def draw_pages(page: str, chromium: str) -> None:
 def draw_terminal(env: Mapping[str, str]) -> None:
     """Draw what each command writes to a terminal, as SVG."""
     for command in COMMANDS:
-        screen = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"))  # noqa: SIM115
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        screen = Console(record=True, width=COLUMNS, file=nowhere)
         screen.print(Text.from_ansi(f"$ checkpoint {command}\n{on_terminal(command, env)}"))
         drawn = screen.export_svg(title="", unique_id=command.split()[0])
         # no fonts from elsewhere: the reader's own monospaced one will do
         drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
         name = command.split()[0]
-        (HERE / f"terminal-{name}.svg").write_text(drawn.replace("Fira Code", "ui-monospace"))
+        (HERE / f"terminal-{name}.svg").write_text(
+            drawn.replace("Fira Code", "ui-monospace"), encoding="utf-8"
+        )
 
 
 def on_terminal(command: str, env: Mapping[str, str]) -> str:
