@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos docs pictures bench check lint types clean
+.PHONY: help install demo test matrix chaos docs pictures bench check lint types clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: install ## Edit a video, kill the editor in the middle, resume (VIDEO=path
 # Four at a time: most tests wait for servers and workers, not for a core.
 test: install check ## Check and run every test
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+
+matrix: install ## Test on every Python that is here, on old and new dependencies
+	$(BIN)/python tests/matrix.py
 
 chaos: install ## Hurt everything for a while (MINUTES=10 SEED=1), and check what was promised
 	cd tests && $(abspath $(BIN))/python -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))

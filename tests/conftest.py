@@ -6,4 +6,4 @@ from hypothesis import settings
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
-pytest_plugins = ("server_fixtures", "log_fixtures")
+pytest_plugins = ("server_fixtures", "log_fixtures", "no_skips")
