@@ -168,8 +168,8 @@ def test_a_restore_that_was_interrupted_anywhere_is_finished_by_the_next(
     runner: Servers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(restores, "LEASE_MS", 50)
-    monkeypatch.setattr(restores, "GATHERING_LEASE_MS", 50)
+    monkeypatch.setattr(restores, "LEASE_MS", 250)
+    monkeypatch.setattr(restores, "GATHERING_LEASE_MS", 250)
     archive(manager, settings, "a", "b")
     before = points(manager, "a", "b")
     steps = 0
