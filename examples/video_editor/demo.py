@@ -29,6 +29,7 @@ from checkpoint.events.endpoints import running_endpoints
 from checkpoint.events.errors import CheckpointError
 
 from .editor import OUTPUT
+from .terminal import standard_output
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build" / "demo"
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     video = parser.parse_args(arguments).video
     if not video.is_file():
         parser.error(f"{video} is not a file: name a video")
-    console = Console(highlight=False, soft_wrap=True)
+    console = standard_output()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -121,7 +122,10 @@ def servers(console: Console, folder: Path) -> Iterator[Mapping[str, str]]:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".log")
     command = (str(Path(sys.executable).with_name("checkpoint")), "up", "--data", str(folder))
-    with log.open("w") as output, started(command, os.environ, output.fileno()) as process:
+    with (
+        log.open("w", encoding="utf-8") as output,
+        started(command, os.environ, output.fileno()) as process,
+    ):
         with console.status("starting Valkey, Postgres and both workers"):
             endpoints = wait_for_endpoints(process, folder, log)
         console.print(f"Valkey, Postgres and both workers run; their log is {log}", markup=False)
@@ -136,7 +140,7 @@ def wait_for_endpoints(process: Popen[str], folder: Path, log: Path) -> Mapping[
         if found.get("UP_PID") == str(process.pid):
             return found
         time.sleep(POLL_SECONDS)
-    said = log.read_text().strip().splitlines()[-5:]
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
     raise DemoError("\n".join((f"the servers did not start; {log} ends with:", *said)))
 
 
@@ -151,11 +155,12 @@ def started(
     with Popen(
         command,
         cwd=ROOT,
-        env=environment,
+        env={**environment, "PYTHONUTF8": "1"},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         start_new_session=True,
     ) as process:
         try:

@@ -1,5 +1,7 @@
 """What the person at the terminal sees: a bar for the stage at work, or lines in a log file."""
 
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,12 +21,19 @@ STEPS = 100
 """Lines that a stage may print where there is no terminal: one for every percent."""
 
 
+def standard_output() -> Console:
+    """Return a console on standard output, which replaces what its encoding cannot hold."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return Console(highlight=False, soft_wrap=True)
+
+
 class Terminal:
     """Prints progress to standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
         """Print to a console; by default standard output."""
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or standard_output()
 
     def say(self, text: str) -> None:
         """Print a line; nothing in it is taken for markup."""
