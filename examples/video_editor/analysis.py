@@ -52,9 +52,9 @@ def analyze(source: Path, probe: Validation, target: Path, report: Report) -> An
     seconds = max(1, int(np.ceil(probe.duration)))
     meter = Meter()
     changes = Seconds(seconds)
-    cuts = find_cuts(_watched(source, probe.duration, changes, report))
+    cuts = find_cuts(_watched(source, probe, changes, report))
     levels = Seconds(seconds)
-    frames = sound_frames(sound(source, layout="stereo"))
+    frames = sound_frames(sound(source, layout="stereo", track=probe.sound_track))
     for time, level in meter.moments(frames):
         levels.add(time, level)
         report(min(1.0, 0.8 + 0.2 * time / probe.duration))
@@ -104,12 +104,13 @@ class Seconds:
 
 
 def _watched(
-    source: Path, duration: float, changes: Seconds, report: Report
+    source: Path, probe: Validation, changes: Seconds, report: Report
 ) -> Iterator[tuple[float, float]]:
     small = PictureFilter(*thumbnail(*THUMBNAIL))
-    for time, change in _compared((time, small(frame)) for time, frame in pictures(source)):
+    shown = pictures(source, track=probe.picture_track)
+    for time, change in _compared((time, small(frame)) for time, frame in shown):
         changes.add(time, change)
-        report(min(0.8, 0.8 * time / duration))
+        report(min(0.8, 0.8 * time / probe.duration))
         yield time, change
 
 

@@ -39,13 +39,15 @@ def edit(
     total = sum(length(segment, rate) for segment in segments)
     size = probe.width, probe.height
     with published(target) as unfinished:
-        frames = _counted(_cut(source, segments, rate, size), total, report)
+        frames = _counted(_cut(source, segments, rate, probe), total, report)
         with writing(unfinished, "mov") as container:
             seen = add_pictures(container, size, rate, INTERMEDIATE)
             tracks = [encoded(seen, numbered(frames, rate))]
             if probe.audio_codec:
                 heard = add_sound(container, "pcm_f32le")
-                tracks.append(encoded(heard, sound_frames(_heard(source, segments))))
+                tracks.append(
+                    encoded(heard, sound_frames(_heard(source, segments, probe.sound_track)))
+                )
             mux(container, *tracks)
     return Editing(record(target), float(total / rate), total, len(segments))
 
@@ -74,18 +76,18 @@ def on_grid(
 
 
 def _cut(
-    source: Path, segments: Sequence[Segment], rate: Fraction, size: tuple[int, int]
+    source: Path, segments: Sequence[Segment], rate: Fraction, probe: Validation
 ) -> Iterator[av.VideoFrame]:
-    convert = PictureFilter(*scaled(*size), *STANDARD)
+    convert = PictureFilter(*scaled(probe.width, probe.height), *STANDARD)
     for segment in segments:
-        shown = pictures(source, segment.start)
+        shown = pictures(source, segment.start, track=probe.picture_track)
         for picture in on_grid(shown, segment.start, length(segment, rate), rate):
             yield convert(picture)
 
 
-def _heard(source: Path, segments: Sequence[Segment]) -> Iterator[Block]:
+def _heard(source: Path, segments: Sequence[Segment], track: int | None) -> Iterator[Block]:
     for segment in segments:
-        yield from sound(source, segment.start, segment.end, layout="stereo")
+        yield from sound(source, segment.start, segment.end, layout="stereo", track=track)
 
 
 def _counted(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from av.error import FFmpegError
 
 from checkpoint import CheckpointManager, SmartVideoEditorCheckpoint
 
@@ -14,7 +15,7 @@ from .analysis import Analysis, Timeline, analyze
 from .audio_normalization import AudioNormalization, normalize
 from .color_correction import ColorCorrection, correct
 from .editing import Editing, edit
-from .errors import UnusableCheckpointError
+from .errors import EditorError, UnusableCheckpointError
 from .export import Export, export
 from .files import Report, StoredFile, fault
 from .highlight_detection import Highlights, detect
@@ -125,11 +126,20 @@ class VideoEditor:
             self._manager.atomic_checkpoint(self._job_id, stage) as data,
             self._show.stage(stage) as report,
         ):
-            result = work(report)
+            result = self._tried(stage, work, report)
             took = round(time.perf_counter() - began, 3)
             data.update(msgspec.to_builtins(result), processing_time=took)
         self._results[kind] = result
         self._show.say(f"{stage}: done in {took:.1f} s, {result}")
+
+    def _tried(self, stage: str, work: Callable[[Report], AnyResult], report: Report) -> AnyResult:
+        try:
+            return work(report)
+        except FFmpegError as error:
+            raise EditorError(
+                f"{stage} of {self._source} is not possible ({error.strerror}): see whether a "
+                "player plays all of it, and convert it to another format first"
+            ) from error
 
     def _result(self, kind: type[AnyResult]) -> AnyResult:
         result = self._results[kind]

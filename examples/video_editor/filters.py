@@ -12,6 +12,7 @@ from av.filter.context import FilterContext
 from av.video.frame import PictureType
 
 from .media import RATE, Block
+from .orientation import turn
 
 Step = tuple[str, str]
 """A filter and its arguments, as ffmpeg's manual has them."""
@@ -19,13 +20,17 @@ Step = tuple[str, str]
 BT709, UNSPECIFIED, BT601 = 1, 2, 6
 HIGH_DEFINITION = 720  # lines from which untagged pictures are meant to be BT.709
 
-UPRIGHT: dict[int, tuple[Step, ...]] = {
-    -90: (("transpose", "clock"),),
-    90: (("transpose", "cclock"),),
-    180: (("hflip", ""), ("vflip", "")),
-    -180: (("hflip", ""), ("vflip", "")),
+UPRIGHT: dict[tuple[int, int, int, int], tuple[Step, ...]] = {
+    (1, 0, 0, 1): (),
+    (0, 1, -1, 0): (("transpose", "clock"),),
+    (-1, 0, 0, -1): (("hflip", ""), ("vflip", "")),
+    (0, -1, 1, 0): (("transpose", "cclock"),),
+    (1, 0, 0, -1): (("vflip", ""),),
+    (-1, 0, 0, 1): (("hflip", ""),),
+    (0, 1, 1, 0): (("transpose", "cclock_flip"),),
+    (0, -1, -1, 0): (("transpose", "clock_flip"),),
 }
-"""The filters that undo a rotation, by its counterclockwise degrees."""
+"""The filters that do what an orientation asks for."""
 
 STANDARD: tuple[Step, ...] = (
     ("scale", "out_color_matrix=bt709:out_range=tv"),
@@ -57,27 +62,28 @@ class PictureFilter:
         """Return the filtered picture, with no time stamp and no wish for a frame type."""
         if frame.colorspace == UNSPECIFIED and not frame.format.is_rgb:
             frame.colorspace = BT709 if frame.height >= HIGH_DEFINITION else BT601
+        orientation = turn(frame).orientation
         shape = (
             frame.width,
             frame.height,
             frame.format.name,
             frame.colorspace,
             frame.color_range,
-            frame.rotation,
+            orientation,
         )
         if shape != self._shape:
-            self._graph, self._shape = self._built(frame), shape
+            self._graph, self._shape = self._built(frame, UPRIGHT[orientation]), shape
         self._graph.vpush(frame)
         result = self._graph.vpull()
         result.pict_type = PictureType.NONE
         return result
 
-    def _built(self, frame: av.VideoFrame) -> Graph:
+    def _built(self, frame: av.VideoFrame, upright: tuple[Step, ...]) -> Graph:
         source = (
             f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
             f":time_base=1/1000000:colorspace={frame.colorspace}:range={frame.color_range}"
         )
-        return _linked(("buffer", source), *UPRIGHT.get(frame.rotation, ()), *self._steps)
+        return _linked(("buffer", source), *upright, *self._steps)
 
 
 def linked_sound(*steps: Step) -> Graph:

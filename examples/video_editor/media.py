@@ -4,8 +4,10 @@ Times are seconds from the beginning of the file. Sound is float32, one row per 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -24,6 +26,8 @@ from .errors import NotAVideoError
 Block = NDArray[np.float32]
 Item = TypeVar("Item")
 AnyPacket: TypeAlias = "Packet[Any]"
+AnyFrame = TypeVar("AnyFrame", av.VideoFrame, av.AudioFrame)
+Decode: TypeAlias = "Callable[[AnyPacket | None], list[AnyFrame]]"
 
 RATE = 48_000
 """Samples per second of all sound after the source."""
@@ -33,6 +37,12 @@ JITTER = 0.04
 
 LONGEST_STILL = 600.0
 """Seconds in which a file may show nothing new; a time stamp beyond them is damaged."""
+
+STILL = Disposition.attached_pic | Disposition.timed_thumbnails
+"""Streams of pictures that do not move: covers, and previews for a player's time bar."""
+
+AUDIBLE = 10 ** (-70 / 20)
+"""The peak from which a track of several counts as more than silence with a little hiss."""
 
 PREROLL = 1.0
 """Seconds of sound decoded ahead of a cut, for codecs that need a run-up."""
@@ -44,21 +54,61 @@ def opened(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(f"file:{path}", metadata_errors="replace")
     except (FFmpegError, OSError) as error:
-        message = f"{path} cannot be read as a video: {error.strerror or error}"
+        why = error.strerror or error
+        message = f"{path} cannot be read as a video: {why}; it is none, or damaged, or cut short"
         raise NotAVideoError(message) from error
     with closing(container):
         yield container
 
 
-def picture_stream(container: InputContainer) -> VideoStream | None:
-    """Return the first stream of moving pictures; the cover picture of a song is none."""
-    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    return next(moving, None)
+def picture_stream(container: InputContainer, track: int | None = None) -> VideoStream | None:
+    """Return the stream of pictures with a number, or the first one that may move."""
+    return next((s for s in _moving(container) if track in (None, s.index)), None)
 
 
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    """Return the first stream of sound that can be decoded."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+def _moving(container: InputContainer) -> list[VideoStream]:
+    streams = (s for s in container.streams.video if s.codec_context is not None)
+    return [stream for stream in streams if not stream.disposition & STILL]
+
+
+def moving_track(path: Path) -> int | None:
+    """Return the number of the first stream with two pictures or more; a cover has one.
+
+    Where none has, the first one; None where there are no pictures.
+    """
+    with opened(path) as container:
+        streams = _moving(container)
+        counts = Counter({stream.index: 0 for stream in streams})
+        for packet in packets(container, *streams) if len(streams) > 1 else ():
+            counts[packet.stream.index] += bool(packet.size)
+            if counts[streams[0].index] > 1:
+                break
+    return next((track for track, count in counts.items() if count > 1), next(iter(counts), None))
+
+
+def sound_stream(container: InputContainer, track: int | None = None) -> AudioStream | None:
+    """Return the stream of sound with a number, or the first one that can be decoded."""
+    streams = (s for s in container.streams.audio if s.codec_context is not None)
+    return next((s for s in streams if track in (None, s.index)), None)
+
+
+def audible_track(path: Path) -> int | None:
+    """Return the number of the stream to listen to, None where there is no sound.
+
+    The default one comes before the others, and one with something to hear before silent ones.
+    """
+    with opened(path) as container:
+        streams = [s for s in container.streams.audio if s.codec_context is not None]
+        streams.sort(key=lambda stream: not stream.disposition & Disposition.default)
+        tracks = [stream.index for stream in streams]
+    if len(tracks) <= 1:
+        return next(iter(tracks), None)
+    return next((track for track in tracks if _is_audible(path, track)), tracks[0])
+
+
+def _is_audible(path: Path, track: int) -> bool:
+    blocks = sound(path, layout="stereo", track=track)
+    return any(float(np.abs(block).max()) > AUDIBLE for block in blocks)
 
 
 def origin(container: InputContainer) -> float:
@@ -66,40 +116,51 @@ def origin(container: InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
-def pictures(path: Path, start: float = 0.0) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Yield (time, picture) from the last key picture at or before `start`."""
-    frames = _pictures(path, start)
+def pictures(
+    path: Path, start: float = 0.0, *, track: int | None = None
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Yield (time, picture) from the last key picture at or before `start`.
+
+    `track` is the number of a stream, by default the first one of pictures.
+    """
+    frames = _pictures(path, start, track)
     first = next(frames, None)
     if start and (first is None or first[0] > start):
-        yield from _pictures(path, 0.0)  # an index that leads astray
+        yield from _pictures(path, 0.0, track)  # an index that leads astray
     elif first is not None:
         yield first
         yield from frames
 
 
-def _pictures(path: Path, start: float) -> Iterator[tuple[float, av.VideoFrame]]:
+def _pictures(path: Path, start: float, track: int | None) -> Iterator[tuple[float, av.VideoFrame]]:
     with opened(path) as container:
-        stream = picture_stream(container)
+        stream = picture_stream(container, track)
         if stream is None:
             return
         stream.thread_type = "AUTO"
         begin = origin(container)
         _seek(container, start + begin)
-        packets = container.demux(stream)
-        frames = (frame for packet in packets for frame in decoded(stream.decode, packet))
+        frames = decoded(stream.decode, packets(container, stream), stream.time_base)
         yield from plausible((f.time - begin, f) for f in frames if f.time is not None)
 
 
 def sound(
-    path: Path, start: float = 0.0, end: float = math.inf, *, rate: int = RATE, layout: str
+    path: Path,
+    start: float = 0.0,
+    end: float = math.inf,
+    *,
+    rate: int = RATE,
+    layout: str,
+    track: int | None = None,
 ) -> Iterator[Block]:
     """Yield the sound between two times without a gap: silence where the file has none.
 
-    With an `end`, exactly `(end - start) * rate` samples; without, up to the last one.
+    `track` is the number of a stream, by default the first one of sound. With an `end`, exactly
+    `(end - start) * rate` samples come; without, all up to the last one.
     """
     at = 0
     limit = math.inf if math.isinf(end) else round((end - start) * rate)
-    for time, block in _resampled(path, start, rate, layout):
+    for time, block in _resampled(path, start, rate, layout, track):
         late = round((time - start) * rate) - at
         if abs(late) <= JITTER * rate and at:
             late = 0
@@ -129,38 +190,62 @@ def silence(channels: int, samples: int) -> Iterator[Block]:
         yield np.zeros((channels, min(RATE, samples - done)), np.float32)
 
 
-def _resampled(path: Path, start: float, rate: int, layout: str) -> Iterator[tuple[float, Block]]:
+def _resampled(
+    path: Path, start: float, rate: int, layout: str, track: int | None
+) -> Iterator[tuple[float, Block]]:
     with opened(path) as container:
-        stream = sound_stream(container)
+        stream = sound_stream(container, track)
         if stream is None:
             return
         begin = origin(container)
         _seek(container, max(0.0, start - PREROLL) + begin)
-        frames = _in_one_shape(stream, container.demux(stream), rate, layout)
+        frames = _in_one_shape(
+            decoded(stream.decode, packets(container, stream), stream.time_base), rate, layout
+        )
         timed = ((frame.time - begin, frame) for frame in frames if frame.time is not None)
         for time, frame in plausible(timed):
             yield time, np.nan_to_num(np.asarray(frame.to_ndarray(), np.float32))
 
 
 def _in_one_shape(
-    stream: AudioStream, packets: Iterable[AnyPacket], rate: int, layout: str
+    frames: Iterable[av.AudioFrame], rate: int, layout: str
 ) -> Iterator[av.AudioFrame]:
     resampler, shape = None, None
-    for packet in packets:
-        for frame in decoded(stream.decode, packet):
-            now = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if resampler is None or now != shape:  # broadcasts change from 5.1 to stereo and back
-                resampler, shape = av.AudioResampler("fltp", layout, rate), now
-            yield from resampler.resample(frame)
+    for frame in frames:
+        now = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or now != shape:  # broadcasts change from 5.1 to stereo and back
+            resampler, shape = av.AudioResampler("fltp", layout, rate), now
+        yield from resampler.resample(frame)
     if resampler:
         yield from resampler.resample(None)
 
 
-def decoded(decode: Callable[[AnyPacket], list[Item]], packet: AnyPacket) -> list[Item]:
-    """Decode a packet; one that is damaged gives nothing, as in every player."""
+def packets(container: InputContainer, *streams: VideoStream | AudioStream) -> Iterator[AnyPacket]:
+    """Yield packets up to the end, or to where the file is damaged beyond reading on."""
+    with suppress(FFmpegError):
+        yield from container.demux(*streams)
+
+
+def decoded(
+    decode: "Decode[AnyFrame]", packets: Iterable[AnyPacket], time_base: Fraction | None
+) -> Iterator[AnyFrame]:
+    """Yield what is in the packets of a stream, and in the end what its decoder held back.
+
+    One that is damaged gives nothing, as in every player. Nor does an empty one: it says that the
+    last picture stays, and libav's decoders take it for the end.
+    """
+    for packet in packets:
+        if packet.size:
+            yield from _whole(decode, packet)
+    for frame in _whole(decode, None):
+        frame.time_base = time_base  # with no packet, the decoder does not know it
+        yield frame
+
+
+def _whole(decode: "Decode[AnyFrame]", packet: "AnyPacket | None") -> list[AnyFrame]:
     try:
         return decode(packet)
-    except av.error.InvalidDataError:
+    except FFmpegError:
         return []
 
 

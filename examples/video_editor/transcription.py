@@ -1,16 +1,33 @@
-"""Stage 3: write down what is said, by PocketSphinx, in US English, without a network."""
+"""Stage 3: write down what is said, by PocketSphinx, in US English, without a network.
+
+There is no wheel of PocketSphinx for every Python and processor. Where it is not installed, nothing
+is written down, and the stage says so.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
-from pocketsphinx import Decoder, Endpointer  # type: ignore[import-untyped]  # none published
 
 from .analysis import Analysis
 from .files import Report, StoredFile, write_json
 from .media import Block, sound
 from .validation import Validation
+
+try:
+    import pocketsphinx  # type: ignore[import-untyped]  # none published
+except ImportError:
+    pocketsphinx = None
+
+Endpointer: TypeAlias = "pocketsphinx.Endpointer"
+Decoder: TypeAlias = "pocketsphinx.Decoder"
+
+MISSING = (
+    "PocketSphinx is not installed, so nothing was written down: pip install pocketsphinx, which "
+    "takes a C compiler where it has no wheel, and edit the video under another job id"
+)
 
 RATE = 16_000
 """Samples per second that the acoustic model was trained with."""
@@ -42,9 +59,13 @@ class Transcription(msgspec.Struct, frozen=True):
     seconds_of_speech: float
     opening: str
     """The first words, for people who look at the checkpoint."""
+    missing: str = ""
+    """Why nobody listened, if nobody did."""
 
     def __str__(self) -> str:
         """Say it in a few words."""
+        if self.missing:
+            return self.missing
         return f"{self.words} words: {self.opening}" if self.words else "nothing is said"
 
 
@@ -52,8 +73,11 @@ def transcribe(
     source: Path, probe: Validation, analysis: Analysis, target: Path, report: Report
 ) -> Transcription:
     """Recognise what is said in a video, and write the words. Silence gives an empty transcript."""
+    if pocketsphinx is None:
+        return Transcription(write_json(target, []), 0, 0.0, "", MISSING)
     gain = boost(analysis.sound.integrated)
-    blocks = _reported(sound(source, rate=RATE, layout="mono"), probe.duration, report)
+    heard = sound(source, rate=RATE, layout="mono", track=probe.sound_track)
+    blocks = _reported(heard, probe.duration, report)
     words = list(recognised(pcm(block * gain) for block in blocks))
     return Transcription(
         file=write_json(target, words),
@@ -77,8 +101,8 @@ def pcm(block: Block) -> bytes:
 
 def recognised(sound: Iterable[bytes]) -> Iterator[Word]:
     """Yield the words in 16 bit mono sound, utterance by utterance."""
-    endpointer = Endpointer(sample_rate=RATE)
-    decoder = Decoder(samprate=RATE, loglevel="FATAL")
+    endpointer = pocketsphinx.Endpointer(sample_rate=RATE)
+    decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
     begun: float | None = None
     for piece, speech in _speech(endpointer, sound):
         if begun is None:
