@@ -17,7 +17,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
 
-from . import schema, statements, storing
+from . import pooling, schema, statements, storing
 from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
 from .storing import Chapter
@@ -60,6 +60,7 @@ class Archive:
         self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._parents: Connection | None = None
+        self._mark: str | None = None
         self._pid = os.getpid()
 
     def close(self) -> None:
@@ -256,10 +257,17 @@ class Archive:
                 with translated():
                     if self._connection is None or self._connection.closed:
                         self._connection = self._open()
-                    return work(self._connection)
+                    return self._in_own_session(self._connection, work)
             except ArchiveUnavailable:
                 self.close()
                 raise
+
+    def _in_own_session(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        if self._mark is None:
+            return work(connection)
+        with connection.transaction():
+            pooling.check(connection, self._mark)
+            return work(connection)
 
     def _own_lock(self) -> AbstractContextManager[Any]:
         if self._pid != os.getpid():
@@ -273,6 +281,7 @@ class Archive:
         with ExitStack() as stack:
             # known at once, for `abandon`: from here on it may have to wait for Postgres
             connection = self._connection = stack.enter_context(closing(self._connect()))
+            self._mark = pooling.marked(connection)
             if schema.version(connection) < max(schema.migrations()):
                 schema.migrate(connection)
             connection.execute(query("limit_waits"), {"idle_ms": IDLE_MS, "lock_ms": LOCK_MS})
