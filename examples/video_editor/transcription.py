@@ -17,7 +17,7 @@ from .media import Block, sound
 from .validation import Validation
 
 try:
-    import pocketsphinx  # type: ignore[import-untyped]  # none published
+    import pocketsphinx
 except ImportError:
     pocketsphinx = None
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.util import find_spec
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -123,6 +124,9 @@ def test_the_scenes_of_the_sample_are_found(finished: Finished) -> None:
     assert len(timeline.motion) == len(timeline.loudness) == DURATION
 
 
+@pytest.mark.skipif(
+    find_spec("pocketsphinx") is None, reason="PocketSphinx has no wheel for this machine"
+)
 def test_what_is_said_is_recognised_when_it_is_said(finished: Finished) -> None:
     path = finished.out / "transcription.json"
     words = msgspec.json.decode(path.read_bytes(), type=list[Word])
