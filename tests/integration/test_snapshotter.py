@@ -140,8 +140,8 @@ def test_two_snapshotters_that_race_store_each_entry_once(log: RealLog) -> None:
         },
         {
             "event": '{"type":"stage_completed","job":"j","stage":"s","data":'
-            + "[" * 5000
-            + "]" * 5000
+            + "[" * 100_000  # deeper than any Python reads; how deep that is, each has its own way
+            + "]" * 100_000
             + "}",
             "version": "2",
             "incarnation": "",
