@@ -29,7 +29,15 @@ from checkpoint.events.freshness import Place, resume, this_run
 from checkpoint.events.keys import PartitionKeys, pipelines, topic_meta
 from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.server import read_info
-from checkpoint.events.steps import AskArchive, LoadScript, OneRun, Pause, Steps, command
+from checkpoint.events.steps import (
+    AskArchive,
+    Disconnect,
+    LoadScript,
+    OneRun,
+    Pause,
+    Steps,
+    command,
+)
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, view_of
 from checkpoint.snapshotter import restorations
@@ -96,11 +104,13 @@ def _restore_pipelines(namespace: str) -> Steps[None]:
 def keep_whole(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     """Restore what Redis lost, if it was restarted or emptied since it was last made sure of.
 
-    A replica's gate is closed: when it is a primary again, it has another one's log.
+    A replica's gate is closed: when it is a primary again, it has another one's log. And it is
+    disconnected from: the address may lead to its primary by now.
     """
     info = yield from read_info()
     if info.get("role") != "master":
         yield from command("SCRIPT", "FLUSH")
+        yield Disconnect()
         return []
     state, known = yield from command("HMGET", topic_meta(namespace), "state", "run")
     is_known = known == info["run_id"].encode()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from weakref import finalize
 
-from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError
+from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError, LogUnavailable
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import (
@@ -19,6 +19,7 @@ from checkpoint.events.steps import (
     AskSpool,
     BlockingCommand,
     Command,
+    Disconnect,
     LoadScript,
     OneRun,
     Pause,
@@ -74,6 +75,15 @@ class Servers:
             return self._perform(step)
         except CheckpointError as error:
             return error
+
+    def _run_pinned(self, steps: Steps[Any]) -> Any:
+        try:
+            with closing(self._redis.pinned()) as redis:
+                return self._over(redis).run(steps)
+        except LogUnavailable as error:
+            if error.reconnect:
+                self._redis.close()
+            raise
 
     def _together(self, parts: Sequence[Steps[Any]]) -> list[Any]:
         """Carry out parts side by side: what all of them wait for is waited for once."""
@@ -133,10 +143,11 @@ class Servers:
             case WatermarkWait():
                 return self._waits.wait(step)
             case OneRun(steps):
-                with closing(self._redis.pinned()) as redis:
-                    return self._over(redis).run(steps)
+                return self._run_pinned(steps)
             case Together(parts):
                 return self._together(parts)
+            case Disconnect():
+                return self._redis.close()
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
@@ -181,6 +192,15 @@ class AsyncServers:
         except CheckpointError as error:
             return error
 
+    async def _run_pinned(self, steps: Steps[Any]) -> Any:
+        try:
+            async with aclosing(await self._redis.pinned()) as redis:
+                return await self._over(redis).run(steps)
+        except LogUnavailable as error:
+            if error.reconnect:
+                self._redis.disconnect()
+            raise
+
     async def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
             case Call():
@@ -200,11 +220,12 @@ class AsyncServers:
             case WatermarkWait():
                 return await self._waits.wait(step)
             case OneRun(steps):
-                async with aclosing(await self._redis.pinned()) as redis:
-                    return await self._over(redis).run(steps)
+                return await self._run_pinned(steps)
             case Together(parts):
                 running = [self.run(part) for part in parts]
                 return _results(await asyncio.gather(*running, return_exceptions=True))
+            case Disconnect():
+                return self._redis.disconnect()
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
 

@@ -20,6 +20,7 @@ from checkpoint.events.errors import (
     LogNotReady,
     LogUnavailable,
 )
+from checkpoint.events.outage import Outage
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import Steps
 from checkpoint.events.tracing import observe_traces
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from .metrics import Metrics
 
 NO_METRICS = "Metrics need prometheus-client: pip install 'checkpoint-log[metrics]'\n"
-PATIENCE_SECONDS = 2.0
 WATCH_SECONDS = 1.0
 GARBAGE = 100_000
 """Objects more than before after which Python looks for cycles among them. The entries of a slice
@@ -112,24 +112,27 @@ def wait_for_log(kind: str, settings: Settings) -> None:
 
 
 def _patiently(servers: Servers, ask: Callable[[], Steps[Any]]) -> None:
+    outage = Outage(log)
     while True:
         try:
             servers.run(ask())
         except (LogUnavailable, LogNotReady, ArchiveUnavailable) as error:
-            log.warning("Waiting for the log: %s", error)
-            time.sleep(PATIENCE_SECONDS)
+            time.sleep(outage.wait(error))
         else:
+            outage.over()
             return
 
 
 def _keep_whole(settings: Settings) -> None:
     """Restore the log whenever Redis has lost something of it, for ever."""
-    servers = Servers(settings)
+    servers, outage = Servers(settings), Outage(log)
     while True:
         try:
             servers.run(keep_whole(settings.namespace, log.warning))
         except (LogUnavailable, ArchiveUnavailable):
             pass  # others say so, and it is tried again
         except CheckpointError as error:
-            log.warning("The log cannot be restored: %s", error)
+            outage.wait(error)
+        else:
+            outage.over()
         time.sleep(WATCH_SECONDS)

@@ -9,9 +9,11 @@ from typing import Any, Self
 
 import redis.asyncio
 
-from .connection import lost, options, valid
+from .connection import lost, options
 from .errors import LogUnavailable, ScriptUnknown
 from .packed import pack, pack_call, pack_wait
+from .redis_url import usable
+from .replies import needs_another_connection
 from .script import Argument, Call, Script
 from .wire import Wire
 
@@ -30,8 +32,7 @@ class AsyncLines:
         self._opening: asyncio.Task[Wire] | None = None
         self._free: deque[Wire] = deque()
         self._is_pinned = False
-        with valid(url):
-            self._pool = redis.asyncio.ConnectionPool.from_url(url, **options(timeout))
+        self._pool = redis.asyncio.ConnectionPool.from_url(usable(url), **options(timeout))
 
     def __del__(self) -> None:
         """Close what is still open: the event loop would keep it for ever."""
@@ -101,11 +102,16 @@ class AsyncLines:
         if opening := self._opening:
             opening.cancel()
             await asyncio.wait([opening])  # it may have connected all the same
-        shared, self._shared = self._shared, None
-        for wire in (shared, *self._free) if shared else self._free:
-            wire.close()
-        self._free.clear()
+        self.disconnect()
         await asyncio.sleep(0)  # they close in the event loop's next turn
+
+    def disconnect(self) -> None:
+        """Close the connections that are not kept waiting; the others are closed after it."""
+        wires, self._shared = [self._shared, *self._free], None
+        self._free = deque()
+        for wire in wires:
+            if wire and wire.is_open:
+                wire.close()
 
     async def _wire(self) -> Wire:
         if self._shared and self._shared.is_open:
@@ -113,6 +119,7 @@ class AsyncLines:
         if self._is_pinned:
             raise lost()
         if self._opening is None:
+            self.disconnect()  # where one has died, the idle ones have too
             self._opening = asyncio.ensure_future(self._new())
             self._opening.add_done_callback(self._opened)
         opening, cancellations = self._opening, _cancellations()
@@ -135,12 +142,18 @@ class AsyncLines:
     @asynccontextmanager
     async def _own(self) -> AsyncIterator[Wire]:
         wire = await self._take()
+        free = self._free
         try:
             yield wire
-        except BaseException:
+        except BaseException as error:
             wire.close()  # there may be replies to come
+            if needs_another_connection(error):
+                self.disconnect()
             raise
-        self._free.append(wire)
+        if free is self._free:
+            free.append(wire)
+        else:
+            wire.close()
 
     async def _take(self) -> Wire:
         while self._free:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from yarl import URL
 
 from .errors import InvalidSettings
+from .redis_url import usable
 
 SUFFIX = "+streams"
 MOST_ENTRIES = 100_000
@@ -35,7 +36,9 @@ class Options:
         options: dict[str, Any] = {
             name: _read(name, url.query[name]) for name in _PARSERS if name in url.query
         }
-        return cls(f"{scheme}://{rest}", **options)
+        redis_url = f"{scheme}://{rest}"
+        usable(redis_url, "the broker URL")  # to be told now what is wrong with it
+        return cls(redis_url, **options)
 
 
 def without_password(url: URL) -> URL:

@@ -1,29 +1,35 @@
 """Connections to Redis, and the one place where its driver's errors become ours."""
 
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import (
     AuthenticationError,
-    ConnectionError,  # noqa: A004 - the driver's own name
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
+    BusyLoadingError,
+    InvalidResponse,
+    NoPermissionError,
     RedisError,
-    TimeoutError,  # noqa: A004 - the driver's own name
+    ResponseError,
 )
 
-from .errors import (
-    CheckpointError,
-    InvalidSettings,
-    LogUnavailable,
-    ScriptUnknown,
-    UnsupportedServer,
-)
+from .errors import CheckpointError, InvalidSettings, LogRefused, LogUnavailable
+from .replies import ErrorReply, refusal
 
 SOCKET_SECONDS = 5.0
 """A connection that says nothing for so long is given up; blocking reads ask for less."""
+
+DROPPED_WORDS = {
+    AuthenticationError: "WRONGPASS",
+    BusyLoadingError: "LOADING",
+    NoPermissionError: "NOPERM",
+}
+"""The first words of error replies that the driver leaves out, where it greets the server."""
+
+_TLS_PASSES = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+_TLS_NO_SERVER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+_TLS_RECORD = r"\x15"
+"""How a reply begins, in the driver's words, with which a TLS server refuses plain text."""
 
 
 def options(timeout: float) -> dict[str, Any]:
@@ -35,24 +41,27 @@ def options(timeout: float) -> dict[str, Any]:
     return {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
 
 
-def translate(error: BaseException) -> CheckpointError | None:  # noqa: PLR0911 - a table
-    """Turn an error of the driver into this system's; no URL or password gets into a message."""
+def translate(error: BaseException, *, is_new: bool = False) -> CheckpointError | None:
+    """Turn an error of the driver into this system's; no URL or password gets into a message.
+
+    A connection `is_new` until it has had a reply that is no error: until then, what it meets may
+    be a matter of settings.
+    """
     match error:
-        case AuthenticationError():
-            return InvalidSettings(f"Redis refuses REDIS_URL's user or password: {error}")
-        case NoScriptError():
-            return ScriptUnknown()
-        case ReadOnlyError():
-            return UnsupportedServer("This Redis is a replica: connect to its primary")
-        case OutOfMemoryError():
-            return LogUnavailable("Redis is at its maxmemory and takes no more entries")
-        case ConnectionError() | TimeoutError():
-            return LogUnavailable(
-                f"Redis could not be reached, or did not answer ({error}): see that it runs, and "
-                "that REDIS_URL names it; `checkpoint up` runs one here"
-            )
+        case ErrorReply():
+            return refusal(str(error), is_new=is_new)
+        case AuthenticationError() | BusyLoadingError() | ResponseError():
+            return refusal(_reply(error), is_new=True)  # only while the driver greets the server
+        case InvalidResponse() if is_new:
+            return LogRefused(_no_redis(str(error)))
         case RedisError() | OSError():
-            return LogUnavailable(f"Redis refused the operation: {error}")
+            return _refused_tls(error) or LogUnavailable(
+                f"Redis could not be reached, or did not answer ({error}): see that it runs, and "
+                "that REDIS_URL names it, with TLS (rediss://) or without (redis://) as it has it; "
+                "`checkpoint up` runs one here"
+            )
+        case TypeError() | ValueError() if is_new:
+            return InvalidSettings("REDIS_URL has an option whose value cannot be used")
         case _:
             return None
 
@@ -62,15 +71,36 @@ def lost() -> LogUnavailable:
     return LogUnavailable("The connection to Redis was lost; what it was for must begin anew")
 
 
-@contextmanager
-def valid(url: str) -> Iterator[None]:
-    """Raise InvalidSettings for a URL that cannot be used, without its password."""
-    try:
-        yield
-    except ValueError:
-        # the driver's own words may repeat a part of the password
-        scheme = url.partition("://")[0] if "://" in url else "…"
-        raise InvalidSettings(
-            f"REDIS_URL ({scheme}://…) cannot be used: its host, port, database or options cannot "
-            "be read"
-        ) from None
+def _reply(error: RedisError) -> str:
+    """Return the error reply from which the driver made an error."""
+    word = DROPPED_WORDS.get(type(error), "")
+    return f"{word} {error}".strip()
+
+
+def _no_redis(error: str) -> str:
+    if _TLS_RECORD in error:
+        return "The server speaks TLS: REDIS_URL begins with rediss:// there"
+    return f"What answers is not Redis ({error}): see that REDIS_URL names its port"
+
+
+def _refused_tls(error: BaseException) -> LogRefused | None:
+    """Say why TLS does not come about, unless that may pass by itself."""
+    cause = next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return LogRefused(
+                f"The certificate of Redis is not trusted: {cause.verify_message}. In REDIS_URL, "
+                "write the host that the certificate is for, and ssl_ca_certs=FILE for a CA of "
+                "your own"
+            )
+        case ssl.SSLError() if cause.reason in _TLS_NO_SERVER:
+            return LogRefused("The server does not speak TLS: REDIS_URL begins with redis:// there")
+        case ssl.SSLError() if not isinstance(cause, _TLS_PASSES):
+            return LogRefused(f"TLS with Redis does not come about: {cause.reason or cause}")
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

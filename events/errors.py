@@ -9,7 +9,8 @@ class CheckpointError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         """Take `message`, or the first line of the class's docstring."""
-        super().__init__(message or cleandoc(type(self).__doc__ or "").splitlines()[0])
+        doc = cleandoc(type(self).__doc__ or type(self).__name__)  # python -OO drops docstrings
+        super().__init__(message or doc.splitlines()[0])
 
 
 class InvalidSettings(CheckpointError):
@@ -71,9 +72,22 @@ class JobClaimed(CheckpointError):
 class LogUnavailable(CheckpointError):
     """Redis could not be reached, or did not answer in time."""
 
+    def __init__(self, message: str | None = None, *, reconnect: bool = False) -> None:
+        """Take whether another connection may lead to a server that can help."""
+        super().__init__(message)
+        self.reconnect = reconnect
+
+
+class LogRefused(CheckpointError):
+    """Redis refuses what the log needs, and will until its set-up or REDIS_URL is changed."""
+
 
 class LogNotReady(CheckpointError):
     """Redis does not hold the log: it must be created, or restored from the archive."""
+
+
+class LogNotCompared(LogNotReady):
+    """Redis was restarted, and a snapshotter has yet to compare it with the archive."""
 
 
 class ScriptUnknown(CheckpointError):

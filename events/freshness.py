@@ -20,10 +20,16 @@ from typing import Any, NamedTuple
 from .crash_point import crash_point
 from .creation import ARCHIVED
 from .entry_id import ZERO, EntryId
-from .errors import ArchiveUnavailable, LogNotReady, ScriptUnknown
+from .errors import (
+    ArchiveUnavailable,
+    LogNotCompared,
+    LogNotReady,
+    LogUnavailable,
+    ScriptUnknown,
+)
 from .keys import PartitionKeys, topic_meta
 from .script import Call, Script
-from .server import read_info
+from .server import read_primary_info
 from .steps import AskArchive, LoadScript, OneRun, Steps, SyncedCall, command
 
 SET_FENCE = Script.load("checkpoint.events", "set_fence")
@@ -48,14 +54,18 @@ class Behind(NamedTuple):
 def on_fresh_log(place: Place, step: Call | SyncedCall) -> Steps[Any]:
     """Call a script; if Redis does not know it, only after making sure of the log.
 
-    LogNotReady where Redis lacks entries that the archive has, or where that cannot be found out.
+    LogNotReady where Redis lacks entries that the archive has; LogUnavailable or LogNotCompared
+    where that cannot be found out now; LogUnavailable where Redis forgets the script at once.
     """
     try:
         return (yield step)
     except ScriptUnknown:
         script = (step.call if isinstance(step, SyncedCall) else step).script
+    try:
         yield OneRun(_open(place, script))
         return (yield step)
+    except ScriptUnknown as error:
+        raise LogUnavailable("Redis was restarted, or its scripts were flushed, again") from error
 
 
 def _open(place: Place, script: Script) -> Steps[None]:
@@ -67,11 +77,12 @@ def _open(place: Place, script: Script) -> Steps[None]:
 def check_fresh(place: Place) -> Steps[None]:
     """Go on with the log of a Redis that may have been restarted, or raise LogNotReady.
 
-    That is unless Redis has all that the archive has.
+    That is unless Redis has all that the archive has. LogUnavailable while the archive is away,
+    LogNotCompared where none is known: both pass by themselves.
     """
     if not place.has_archive:
         if (yield from command("HGET", topic_meta(place.namespace), "state")) == ARCHIVED:
-            raise LogNotReady(
+            raise LogNotCompared(
                 "Redis was restarted, and this process knows no archive to compare it with: a "
                 "snapshotter does that as soon as it runs; or set POSTGRES_URL"
             )
@@ -79,7 +90,7 @@ def check_fresh(place: Place) -> Steps[None]:
     try:
         behind = yield from resume(place)
     except ArchiveUnavailable as error:
-        raise LogNotReady(
+        raise LogUnavailable(
             f"Redis was restarted, and cannot be compared with the archive: {error}"
         ) from error
     if behind:
@@ -129,8 +140,8 @@ def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
 
 
 def this_run() -> Steps[bytes]:
-    """Name the run of Redis: another one after every restart."""
-    return (yield from read_info())["run_id"].encode()
+    """Name the run of Redis: another one after every restart. LogUnavailable for a replica."""
+    return (yield from read_primary_info())["run_id"].encode()
 
 
 def redis_ms() -> Steps[int]:

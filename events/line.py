@@ -8,6 +8,7 @@ import hiredis
 from redis.exceptions import ConnectionError, InvalidResponse  # noqa: A004 - theirs
 
 from .connection import translate
+from .replies import ErrorReply
 
 SURE_SECONDS = 0.5
 """A line that was used so lately is taken as it is; an idle one is looked at first."""
@@ -20,29 +21,32 @@ _NOTHING = object()
 class Line:
     """Commands go out as they are given, and replies are read in their order.
 
-    Every method raises the driver's errors; after one that is no reply, the line is to be closed.
+    Every method raises the driver's errors, or ErrorReply; after one that is no reply, the line is
+    to be closed.
     """
 
     def __init__(self, connection: Any) -> None:
         """Take over a connection of redis-py's that is connected and has no reply due."""
         self._connection = connection
         self._used = monotonic()
-        # redis-py has no public way to hand its socket on, nor its names of the server's errors
+        self.is_new = True
+        """Whether the server has not replied with anything but errors yet."""
+        # redis-py has no public way to hand its socket on
         self._socket = connection._sock  # noqa: SLF001 - said above
         self._replies = hiredis.Reader(
             protocolError=InvalidResponse,
-            replyError=connection._parser.parse_error,  # noqa: SLF001 - said above
+            replyError=ErrorReply,
             notEnoughData=_NOTHING,
         )
 
     @classmethod
     def open(cls, connection: Any) -> Self:
-        """Connect; LogUnavailable, or InvalidSettings for a wrong password."""
+        """Connect; LogUnavailable, or InvalidSettings and LogRefused, which no other try mends."""
         try:
             connection.connect()
         except BaseException as error:
             connection.disconnect()
-            if translation := translate(error):
+            if translation := translate(error, is_new=True):
                 raise translation from error
             raise
         return cls(connection)
@@ -76,8 +80,9 @@ class Line:
         except OSError as error:
             raise ConnectionError(f"while waiting for a reply: {error}") from error
         self._used = monotonic()
-        if isinstance(reply, Exception):
+        if isinstance(reply, ErrorReply):
             raise reply
+        self.is_new = False
         return reply
 
     def close(self) -> None:

@@ -14,10 +14,12 @@ from typing import Any, Self, TypeVar
 
 import redis
 
-from .connection import lost, options, translate, valid
+from .connection import lost, options, translate
 from .errors import CheckpointError, LogUnavailable, ScriptUnknown
 from .line import Line
 from .packed import pack, pack_call, pack_wait
+from .redis_url import usable
+from .replies import ErrorReply, needs_another_connection
 from .script import Argument, Call, Script
 from .steps import SyncedCall
 
@@ -32,8 +34,7 @@ class Lines:
 
     def __init__(self, url: str, timeout: float) -> None:
         """Take Redis' URL, and how many seconds a reply may take; connects when needed."""
-        with valid(url):
-            self._pool = redis.ConnectionPool.from_url(url, **options(timeout))
+        self._pool = redis.ConnectionPool.from_url(usable(url), **options(timeout))
         self._free: deque[Line] = deque()
         self._is_pinned = False
         self._pid = os.getpid()
@@ -64,7 +65,10 @@ class Lines:
             if waits := [one.timeout_ms for one in sent if isinstance(one, SyncedCall)]:
                 yield pack_wait(min(waits))
 
-        return self._talk(packed(), lambda line: _outcomes(line, sent))
+        outcomes = self._talk(packed(), lambda line: _outcomes(line, sent))
+        if any(map(needs_another_connection, outcomes)):
+            self.close()
+        return outcomes
 
     def run_loaded(self, call: Call) -> Any:
         """Call a script, loading it first where Redis does not know it: see AsyncLines."""
@@ -97,10 +101,11 @@ class Lines:
         return other
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections that are not in use; the others are closed after it."""
+        free, self._free = self._free, deque()
         with suppress(IndexError):
             while True:
-                self._free.pop().close()
+                free.pop().close()
 
     def _take(self) -> Line:
         if self._is_pinned:
@@ -124,18 +129,22 @@ class Lines:
 
     def _talk(self, packed: Iterable[bytes], talk: Callable[[Line], T]) -> T:
         line = self._take()
+        free = self._free
         try:
             line.send(packed)
             reply = talk(line)
         except BaseException as error:
             line.close()
-            translation = translate(error)
+            translation = translate(error, is_new=line.is_new)
             if isinstance(translation, LogUnavailable):
                 self.close()  # where one has died, the idle ones have too
             if translation:
                 raise translation from error
             raise
-        self._free.append(line)
+        if free is self._free:
+            free.append(line)
+        else:
+            line.close()
         return reply
 
 
@@ -155,5 +164,5 @@ def _outcomes(line: Line, calls: Sequence[Call | SyncedCall]) -> list[Any]:
 def _reply_or_error(line: Line) -> Any:
     try:
         return line.read()
-    except redis.ResponseError as error:
-        return translate(error)
+    except ErrorReply as error:
+        return translate(error, is_new=line.is_new)

@@ -10,12 +10,14 @@ from .errors import (
     ArchiveUnavailable,
     CheckpointError,
     LogNotReady,
+    LogRefused,
     LogUnavailable,
     UnsupportedServer,
 )
 
-AWAY = (LogUnavailable, LogNotReady, ArchiveUnavailable, UnsupportedServer)
-"""What passes by itself: a server starts again, a replica takes over, the log is restored."""
+AWAY = (LogUnavailable, LogNotReady, ArchiveUnavailable, UnsupportedServer, LogRefused)
+"""What a worker that runs waits for: a server starts again, a replica takes over, the log is
+restored, an operator mends what is refused."""
 
 SHORTEST, LONGEST = 0.1, 1.0
 

@@ -1,13 +1,18 @@
 """Packed: commands as the bytes that go over a connection."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
 
 from .script import Argument, Call
 
-pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
+
+def pack(words: tuple[Argument, ...]) -> bytes:
+    """Pack the words of a command."""
+    # hiredis 3.5 reads memory that is not its own where a signal handler raises while it writes a
+    # number: a Ctrl-C would end the process with a segmentation fault
+    texts = tuple([str(word) if isinstance(word, int) else word for word in words])
+    return cast(bytes, cast(Any, hiredis.pack_command)(texts))
 
 
 def pack_call(call: Call) -> bytes:

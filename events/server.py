@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from .errors import UnsupportedServer
-from .steps import Steps, command
+from .errors import LogUnavailable, UnsupportedServer
+from .replies import CLUSTER, REPLICA
+from .steps import Disconnect, Steps, command
 
 OLDEST = (7, 0)
 SYNCING = (7, 2)
@@ -12,10 +13,22 @@ FULL = 0.8
 
 
 def check_server() -> Steps[dict[str, str]]:
-    """Return what INFO says; UnsupportedServer if this Redis would lose what it is given."""
-    info = yield from read_info()
+    """Return what INFO says; UnsupportedServer if this Redis would lose what it is given.
+
+    LogUnavailable for a replica: the address may lead to its primary the next time.
+    """
+    info = yield from read_primary_info()
     if problem := next(problems(info), None):
         raise UnsupportedServer(problem)
+    return info
+
+
+def read_primary_info() -> Steps[dict[str, str]]:
+    """Ask the server about itself; LogUnavailable for a replica, after disconnecting from it."""
+    info = yield from read_info()
+    if info.get("role") != "master":
+        yield Disconnect()
+        raise LogUnavailable(REPLICA, reconnect=True)
     return info
 
 
@@ -32,12 +45,9 @@ def problems(info: Mapping[str, str]) -> Iterator[str]:
     if _version(version) < OLDEST:
         yield f"This Redis is {version}, and 7.0 is the oldest that will do: upgrade it"
     if info.get("role") != "master":
-        yield "This Redis is a replica: connect to its primary"
+        yield REPLICA
     if info.get("cluster_enabled", "0") != "0":
-        yield (
-            "This Redis is part of a cluster, and the clients talk to one server: connect to one "
-            "that runs with cluster-enabled no"
-        )
+        yield CLUSTER
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield (

@@ -101,6 +101,11 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the connections, which lead to the wrong server: the address may lead elsewhere now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """A wait of so many seconds."""
 
@@ -117,6 +122,7 @@ Step: TypeAlias = (
     | WatermarkWait
     | OneRun
     | Together
+    | Disconnect
     | Pause
 )
 Steps: TypeAlias = Generator[Step, Any, T]

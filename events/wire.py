@@ -9,6 +9,7 @@ import hiredis
 from redis.exceptions import ConnectionError, InvalidResponse, TimeoutError  # noqa: A004 - theirs
 
 from .connection import translate
+from .replies import ErrorReply, needs_another_connection
 
 AT_ONCE = 16
 """Commands that make a write worth it: the server is at work on them while the next are made."""
@@ -35,26 +36,27 @@ class Wire(asyncio.Protocol):
         self._heard = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._is_open = True
-        # redis-py has no public way to hand its stream on, nor its names of the server's errors;
-        # the stream's writer would close the connection with itself, so it is kept
+        self._is_new = True
+        # redis-py has no public way to hand its stream on; the stream's writer would close the
+        # connection with itself, so it is kept
         self._writer = connection._writer  # noqa: SLF001 - said above
         connection._reader = connection._writer = None  # noqa: SLF001 - said above
         self._transport = self._writer.transport
         self._transport.set_protocol(self)
         self._replies = hiredis.Reader(
             protocolError=InvalidResponse,
-            replyError=connection._parser.parse_error,  # noqa: SLF001 - said above
+            replyError=ErrorReply,
             notEnoughData=_NOTHING,
         )
 
     @classmethod
     async def open(cls, connection: Any, timeout: float) -> Self:  # noqa: ASYNC109 - of replies
-        """Connect; LogUnavailable, or InvalidSettings for a wrong password."""
+        """Connect; LogUnavailable, or InvalidSettings and LogRefused, which no other try mends."""
         try:
             await connection.connect()
         except BaseException as error:
             await connection.disconnect(nowait=True)
-            if translation := translate(error):
+            if translation := translate(error, is_new=True):
                 raise translation from error
             raise
         return cls(connection, timeout)
@@ -90,18 +92,27 @@ class Wire(asyncio.Protocol):
         try:
             while (reply := self._replies.gets()) is not _NOTHING:
                 asked, _ = self._asked.popleft()
-                if asked.done():
+                if isinstance(reply, ErrorReply):
+                    self._refuse(asked, reply)
                     continue
-                if isinstance(reply, Exception):
-                    asked.set_exception(translate(reply) or reply)
-                else:
+                self._is_new = False
+                if not asked.done():
                     asked.set_result(reply)
         except (InvalidResponse, IndexError) as error:  # what comes is no reply to anything
             self._lose(InvalidResponse(str(error)))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell all who wait."""
-        self._lose(ConnectionError(str(error or "Connection closed by server.")))
+        lost = ConnectionError(str(error or "Connection closed by server."))
+        lost.__cause__ = error
+        self._lose(lost)
+
+    def _refuse(self, asked: asyncio.Future[Any], reply: ErrorReply) -> None:
+        error = translate(reply, is_new=self._is_new) or reply
+        if not asked.done():
+            asked.set_exception(error)
+        if needs_another_connection(error):
+            self._lose(reply)  # what was asked after it would be answered in the same way
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
@@ -134,4 +145,4 @@ class Wire(asyncio.Protocol):
         self._asked, self._unsent = deque(), []
         for one in asked:
             if not one.done():
-                one.set_exception(translate(error) or error)
+                one.set_exception(translate(error, is_new=self._is_new) or error)

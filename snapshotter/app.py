@@ -11,8 +11,9 @@ import faust
 from checkpoint.events.consumer import Consumer
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import ArchiveNotConfigured, ArchiveUnavailable, LogUnavailable
+from checkpoint.events.errors import ArchiveNotConfigured
 from checkpoint.events.lines import Lines
+from checkpoint.events.outage import AWAY
 from checkpoint.events.settings import Settings
 from checkpoint.events.slices import Place
 from checkpoint.events.transport import NoTables, Transport
@@ -78,13 +79,13 @@ def create_app(settings: Settings, observe: Observe = unobserved) -> faust.App:
 
     async def trim() -> None:
         crash_point("log: before the trim")
-        with suppress(LogUnavailable):  # the next time will do
+        with suppress(*AWAY):  # the next time will do
             numbers = [tp.partition for tp in app.consumer.assignment()]
             await asyncio.to_thread(snapshotter.trim, numbers)
         crash_point("log: after the trim")
 
     async def keep_pipelines() -> None:
-        with suppress(LogUnavailable, ArchiveUnavailable):  # the next time will do
+        with suppress(*AWAY):  # the next time will do
             await asyncio.to_thread(snapshotter.keep_pipelines)
 
     topic = app.topic(settings.namespace, value_serializer="raw")

@@ -11,10 +11,9 @@ from checkpoint.events import watermark
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import decode_all
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import ArchiveUnavailable, LogUnavailable
 from checkpoint.events.keys import PartitionKeys, pipelines, read_pipelines
 from checkpoint.events.lines import Lines
-from checkpoint.events.outage import Outage
+from checkpoint.events.outage import AWAY, Outage
 from checkpoint.events.slices import Slice
 from checkpoint.events.work import Observe, Stopwatch, unobserved
 
@@ -157,7 +156,7 @@ class Snapshotter:
         while True:
             try:
                 answer = ask()
-            except (ArchiveUnavailable, LogUnavailable) as error:
+            except AWAY as error:
                 if self._stopped.wait(outage.wait(error)):
                     raise _Stopped from None
             else:

@@ -16,6 +16,7 @@ from checkpoint.events.errors import (
     JobClaimed,
     JobNotLive,
     LogNotReady,
+    LogRefused,
     LogUnavailable,
     NotDurableYet,
     StaleClaim,
@@ -29,6 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STATUSES: dict[type[CheckpointError], int] = {
     LogUnavailable: 503,
     LogNotReady: 503,
+    LogRefused: 503,
     ArchiveUnavailable: 503,
     NotDurableYet: 503,
     InvalidName: 400,

@@ -13,7 +13,7 @@ from losing_proxy import losing_proxy
 
 from checkpoint.embedded import Valkey
 from checkpoint.events.async_lines import AsyncLines
-from checkpoint.events.errors import LogUnavailable, ScriptUnknown
+from checkpoint.events.errors import LogRefused, LogUnavailable, ScriptUnknown
 from checkpoint.events.lines import Lines
 from checkpoint.events.script import Call, Script
 
@@ -326,7 +326,7 @@ def test_of_several_commands_each_has_its_own_reply_or_error(
             commands = [("ECHO", b"a"), ("LPUSH", f"{{{namespace}}}", 1), ("ECHO", b"b")]
             before, refused, after = await lines.execute_all(commands)
             assert (before, after) == (b"a", b"b")
-            assert isinstance(refused, LogUnavailable)
+            assert isinstance(refused, LogRefused)
             assert "WRONGTYPE" in str(refused)
 
     asyncio.run(work())
