@@ -37,6 +37,7 @@ from checkpoint.events.steps import (
     Pause,
     Steps,
     command,
+    loaded,
 )
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
 from checkpoint.projector.view import READ_JOB, view_of
@@ -176,7 +177,7 @@ def _close(keys: PartitionKeys, token: str, archived: EntryId, tell: Tell) -> St
     names = [keys.meta, keys.log, keys.position, keys.restoring]
     closing = Call(CLOSE_PARTITION, names, [token, str(archived), GATHERING_LEASE_MS])
     is_told = False
-    while (answer := (yield from _call(closing)))[0] == b"BUSY":
+    while (answer := (yield from loaded(closing)))[0] == b"BUSY":
         if not is_told:
             tell(f"partition {keys.partition}: another restore is at work; waiting for it")
         is_told = True
@@ -184,14 +185,9 @@ def _close(keys: PartitionKeys, token: str, archived: EntryId, tell: Tell) -> St
     return list(answer)
 
 
-def _call(call: Call) -> Steps[Any]:
-    yield LoadScript(call.script)
-    return (yield call)
-
-
 def _fenced(call: Call) -> Steps[None]:
     """Call a script that does nothing once another restore has closed the partition anew."""
-    if not (yield from _call(call)):
+    if not (yield from loaded(call)):
         raise LogNotReady("Another restore goes on with this one's work")
 
 

@@ -30,7 +30,7 @@ from .errors import (
 from .keys import PartitionKeys, topic_meta
 from .script import Call, Script
 from .server import read_primary_info
-from .steps import AskArchive, LoadScript, OneRun, Steps, SyncedCall, command
+from .steps import AskArchive, Disconnect, LoadScript, OneRun, Steps, SyncedCall, command, loaded
 
 SET_FENCE = Script.load("checkpoint.events", "set_fence")
 
@@ -65,7 +65,11 @@ def on_fresh_log(place: Place, step: Call | SyncedCall) -> Steps[Any]:
         yield OneRun(_open(place, script))
         return (yield step)
     except ScriptUnknown as error:
-        raise LogUnavailable("Redis was restarted, or its scripts were flushed, again") from error
+        yield Disconnect()  # a new connection seems to lead to another server than this one
+        raise LogUnavailable(
+            "Redis forgot its scripts as soon as they were loaded, or is another one by now",
+            reconnect=True,
+        ) from error
 
 
 def _open(place: Place, script: Script) -> Steps[None]:
@@ -129,10 +133,9 @@ def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
     if fences is None:
         return (yield from find_behind(place))
     crash_point("restart: on record")
-    yield LoadScript(SET_FENCE)
     for number, fence in fences.items():
         keys = PartitionKeys(place.namespace, number)
-        if not (yield Call(SET_FENCE, [keys.meta, keys.log], [fence])):
+        if not (yield from loaded(Call(SET_FENCE, [keys.meta, keys.log], [fence]))):
             raise LogNotReady
     crash_point("restart: fenced")
     yield from command("HSET", meta, "run", run)

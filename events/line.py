@@ -31,6 +31,7 @@ class Line:
         self._used = monotonic()
         self.is_new = True
         """Whether the server has not replied with anything but errors yet."""
+        self._due = 0
         # redis-py has no public way to hand its socket on
         self._socket = connection._sock  # noqa: SLF001 - said above
         self._replies = hiredis.Reader(
@@ -61,10 +62,16 @@ class Line:
         except (ConnectionError, OSError):
             return False
 
+    @property
+    def is_quiet(self) -> bool:
+        """Say if no reply is due."""
+        return not self._due
+
     def send(self, packed: Iterable[bytes]) -> None:
         """Send commands, each as soon as it is made."""
         try:
             for one in packed:
+                self._due += 1
                 self._socket.sendall(one)
         except OSError as error:
             raise ConnectionError(f"while sending: {error}") from error
@@ -80,6 +87,7 @@ class Line:
         except OSError as error:
             raise ConnectionError(f"while waiting for a reply: {error}") from error
         self._used = monotonic()
+        self._due -= 1
         if isinstance(reply, ErrorReply):
             raise reply
         self.is_new = False

@@ -29,7 +29,8 @@ T = TypeVar("T")
 class Lines:
     """Connections for blocking code, as many as there are calls at a time. Thread-safe.
 
-    A call that fails gives its connection up; the next one opens another.
+    A call that fails gives its connection up, and the next one opens another; an error with which
+    Redis answers a call is a reply.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -134,18 +135,25 @@ class Lines:
             line.send(packed)
             reply = talk(line)
         except BaseException as error:
-            line.close()
             translation = translate(error, is_new=line.is_new)
-            if isinstance(translation, LogUnavailable):
-                self.close()  # where one has died, the idle ones have too
+            if isinstance(error, ErrorReply) and not needs_another_connection(translation):
+                self._give_back(line, free)
+            else:
+                line.close()
+                if isinstance(translation, LogUnavailable):
+                    self.close()  # where one has died, the idle ones have too
             if translation:
                 raise translation from error
             raise
-        if free is self._free:
+        self._give_back(line, free)
+        return reply
+
+    def _give_back(self, line: Line, free: deque[Line]) -> None:
+        """Keep a line for later, unless replies are due or the lines were closed meanwhile."""
+        if free is self._free and line.is_quiet:
             free.append(line)
         else:
             line.close()
-        return reply
 
 
 def _read_synced(line: Line) -> tuple[Any, int]:

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 from .entry_id import EntryId
+from .errors import ScriptUnknown
 from .script import Argument, Call, Script
 
 T = TypeVar("T")
@@ -131,6 +132,15 @@ Steps: TypeAlias = Generator[Step, Any, T]
 def command(*words: Argument) -> Steps[Any]:
     """Run one Redis command and return its reply."""
     return (yield Command(words))
+
+
+def loaded(call: Call) -> Steps[Any]:
+    """Call a script that Redis may know at any time, loading it where Redis does not."""
+    while True:  # it may be restarted, or its scripts flushed, again and again
+        try:
+            return (yield call)
+        except ScriptUnknown:
+            yield LoadScript(call.script)
 
 
 def together(parts: "Sequence[Steps[T]]") -> Steps[list[T]]:

@@ -3,10 +3,9 @@
 from typing import Any, NamedTuple
 
 from checkpoint.events.entry_id import EntryId
-from checkpoint.events.errors import ScriptUnknown
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.script import Call, Script
-from checkpoint.events.steps import LoadScript, Steps
+from checkpoint.events.steps import Steps, loaded
 
 MEASURE_LAG = Script.load("checkpoint.events", "measure_lag")
 
@@ -37,7 +36,7 @@ def measure_lag(namespace: str, partitions: int) -> Steps[list[Lag]]:
     """
     measured = []
     for number in range(partitions):
-        measured += parse_lag(number, (yield from _ask(measure_call(namespace, number))))
+        measured += parse_lag(number, (yield from loaded(measure_call(namespace, number))))
     return measured
 
 
@@ -62,11 +61,3 @@ def parse_lag(partition: int, reply: Any) -> list[Lag]:
         )
         for consumer, (position, entries, oldest) in zip(CONSUMERS, consumers, strict=True)
     ]
-
-
-def _ask(call: Call) -> Steps[Any]:
-    try:
-        return (yield call)
-    except ScriptUnknown:
-        yield LoadScript(call.script)
-        return (yield call)

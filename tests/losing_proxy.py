@@ -1,4 +1,7 @@
-"""A TCP proxy before Redis that can lose replies (the command was carried out) or cut the line."""
+"""A TCP proxy before Redis that loses replies, cuts the line, or leads to another server.
+
+The command of a reply that is lost was carried out.
+"""
 
 import contextlib
 import select
@@ -45,6 +48,10 @@ class LosingProxy:
     def mend(self) -> None:
         """Take connections again."""
         self._is_cut = False
+
+    def lead_to(self, redis_url: str) -> None:
+        """Lead new connections to another Redis; those that are open stay where they are."""
+        self._target = urlsplit(redis_url)
 
     def close(self) -> None:
         """Cut everything for good."""

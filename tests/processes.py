@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from checkpoint import Settings
 
@@ -36,12 +36,15 @@ def environ(settings: Settings, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(*command: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    *command: str, stderr: IO[str] | None = None, **environ: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run a command of this environment's Python as long as the block does."""
     process = subprocess.Popen(
         [sys.executable, *command],
         env={**os.environ, **environ},
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     try:

@@ -10,4 +10,5 @@ if not meta[1] then return 0 end
 
 -- XADD refuses an id that is not greater than the last one: that is the comparison
 local moved = redis.pcall('XADD', KEYS[1], 'MAXLEN', 1, ARGV[1], 'archived', '1', 'fence', meta[2] or '0')
-return moved.err and 0 or 1
+if not moved.err then return 1 end
+return string.find(moved.err, 'equal or smaller', 1, true) and 0 or moved

@@ -1,11 +1,13 @@
 import inspect
 import pickle
+import subprocess
+import sys
 
 import pytest
 
 import checkpoint
 from checkpoint.events import errors
-from checkpoint.events.errors import CheckpointError, LogNotReady
+from checkpoint.events.errors import CheckpointError, LogNotReady, LogUnavailable
 
 ERRORS = [
     error
@@ -46,3 +48,17 @@ def test_the_default_message_is_the_docstrings_first_line_only() -> None:
 def test_an_error_survives_being_sent_to_another_process() -> None:
     back = pickle.loads(pickle.dumps(LogNotReady("no log here")))  # noqa: S301 - our own bytes
     assert (type(back), str(back)) == (LogNotReady, "no log here")
+
+
+def test_an_outage_tells_another_process_too_that_it_needs_another_connection() -> None:
+    error = LogUnavailable("a replica", reconnect=True)
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (str(back), back.reconnect) == ("a replica", True)
+
+
+def test_no_message_is_empty_without_docstrings() -> None:
+    say = "from checkpoint.events.errors import ScriptUnknown; print(ScriptUnknown())"
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", say], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "ScriptUnknown"
