@@ -1,12 +1,12 @@
 """Connections to Redis, and the one place where its driver's errors become ours."""
 
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ConnectionError,  # noqa: A004 - the driver's own name
     InvalidResponse,
     NoPermissionError,
     RedisError,
@@ -24,7 +24,7 @@ DROPPED_WORDS = {
     BusyLoadingError: "LOADING",
     NoPermissionError: "NOPERM",
 }
-"""The first words of error replies that the driver leaves out, where it greets the server."""
+"""The first words of error replies, which older drivers leave out where they greet the server."""
 
 _TLS_PASSES = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _TLS_NO_SERVER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
@@ -47,11 +47,11 @@ def translate(error: BaseException, *, is_new: bool = False) -> CheckpointError 
     A connection `is_new` until it has had a reply that is no error: until then, what it meets may
     be a matter of settings.
     """
-    match error:
+    match _unwrapped(error):
         case ErrorReply():
             return refusal(str(error), is_new=is_new)
-        case AuthenticationError() | BusyLoadingError() | ResponseError():
-            return refusal(_reply(error), is_new=True)  # only while the driver greets the server
+        case AuthenticationError() | BusyLoadingError() | ResponseError() as reply:
+            return refusal(_reply(reply), is_new=True)  # only while the driver greets the server
         case InvalidResponse() if is_new:
             return LogRefused(_no_redis(str(error)))
         case RedisError() | OSError():
@@ -71,9 +71,15 @@ def lost() -> LogUnavailable:
     return LogUnavailable("The connection to Redis was lost; what it was for must begin anew")
 
 
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return what the driver met: for asyncio it wraps what it does not expect."""
+    is_wrapped = type(error) is ConnectionError and error.__cause__
+    return error.__cause__ if is_wrapped and not isinstance(error.__cause__, OSError) else error
+
+
 def _reply(error: RedisError) -> str:
     """Return the error reply from which the driver made an error."""
-    word = DROPPED_WORDS.get(type(error), "")
+    word = getattr(error, "status_code", None) or DROPPED_WORDS.get(type(error), "")
     return f"{word} {error}".strip()
 
 
@@ -85,7 +91,9 @@ def _no_redis(error: str) -> str:
 
 def _refused_tls(error: BaseException) -> LogRefused | None:
     """Say why TLS does not come about, unless that may pass by itself."""
-    cause = next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, ssl.SSLError) or (cause.reason or "") not in str(error):
+        return None  # it may be what the caller handles just now
     match cause:
         case ssl.SSLCertVerificationError():
             return LogRefused(
@@ -98,9 +106,3 @@ def _refused_tls(error: BaseException) -> LogRefused | None:
         case ssl.SSLError() if not isinstance(cause, _TLS_PASSES):
             return LogRefused(f"TLS with Redis does not come about: {cause.reason or cause}")
     return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -56,7 +56,7 @@ def usable(url: str, named: str = "REDIS_URL") -> str:
         parts = urlsplit(url)
         _ = parts.port if parts.scheme != "unix" else None  # reading it checks it
         given = dict(reversed(parse_qsl(parts.query, keep_blank_values=True)))
-        if _holds_password(parts, given):
+        if "#" in url or _holds_password(parts, given):
             raise ValueError
         _check_address(parts.scheme, parts.path)
         counting = [name for name in given if _counts(name, parts.scheme)]
@@ -65,7 +65,7 @@ def usable(url: str, named: str = "REDIS_URL") -> str:
             _check_value(name, one)
         if parts.scheme == "rediss":
             kept |= _verification(kept)
-    base = url.partition("?")[0] if parts.query else url
+    base = url.partition("?")[0]
     return f"{base}?{urlencode(kept)}" if kept else base
 
 

@@ -23,6 +23,7 @@ from checkpoint.events.redis_url import PASSED_OVER, usable
         ("redis://host:7/3", {"host": "host", "port": 7, "db": 3}),
         ("redis://host/1?db=2&db=3", {"host": "host", "db": 2}),
         ("redis://host/?db=", {"host": "host"}),
+        ("redis://host/?", {"host": "host"}),
         ("redis:///0", {"db": 0}),
         ("redis://[::1]:7", {"host": "::1", "port": 7}),
         ("redis://u:p%40%3F@host", {"host": "host", "username": "u", "password": "p@?"}),
@@ -117,6 +118,7 @@ def test_what_cannot_be_used_is_named(url: str, said: str) -> None:
         "redis://app:1?secret=x@host/0",
         "redis://app:se#cret@host/0",
         "redis://host/secret@x",
+        "rediss://host#secret?ssl_cert_reqs=none",
     ],
 )
 def test_a_password_that_is_not_encoded_is_not_repeated(url: str) -> None:
