@@ -73,8 +73,10 @@ def lost() -> LogUnavailable:
 
 def _unwrapped(error: BaseException) -> BaseException:
     """Return what the driver met: for asyncio it wraps what it does not expect."""
-    is_wrapped = type(error) is ConnectionError and error.__cause__
-    return error.__cause__ if is_wrapped and not isinstance(error.__cause__, OSError) else error
+    cause = error.__cause__
+    if cause is None or type(error) is not ConnectionError or isinstance(cause, OSError):
+        return error
+    return cause
 
 
 def _reply(error: RedisError) -> str:

@@ -15,7 +15,7 @@ from mode import Service, get_logger
 from .async_lines import AsyncLines
 from .connection import SOCKET_SECONDS
 from .entry_id import EntryId
-from .errors import CheckpointError, InvalidSettings
+from .errors import CheckpointError, InvalidSettings, LogRefused
 from .keys import PartitionKeys
 from .message import encode
 from .outage import AWAY, Outage
@@ -183,7 +183,7 @@ class Producer(base.Producer):
             try:
                 done = await attempt()
             except AWAY as error:
-                if monotonic() > deadline:
+                if isinstance(error, LogRefused) or monotonic() > deadline:
                     raise
                 await asyncio.sleep(self._outage.wait(error))
             else:

@@ -1,16 +1,20 @@
 -- read_job(stage or "") -> {"OK", now in ms, {incarnation, version} or {}, the view,
 --                           entries that are not in it: version, entry id, event, version, …}
---                        | {"LOGNOTREADY"}
+--                        | {"LOGNOTREADY"} | error READONLY on a replica
 --
 -- All that a resume point needs, in one round trip and at one instant.
 --
--- KEYS[1]  meta   hash    there is a log only where this exists
+-- KEYS[1]  meta   hash    there is a log only where this exists; it never expires
 -- KEYS[2]  log    stream
 -- KEYS[3]  head   hash    incarnation version; version -> "entry-id call-key"
 -- KEYS[4]  view   list    "incarnation version …", state, data of each completed stage
 -- ARGV[1]  stage  of which alone the data is wanted, the others' being empty, or "" for all
 
 local call = redis.call
+-- A connection may stay open when its server is demoted, and an answer must not be older than what
+-- the new primary acknowledged. This changes nothing, but a replica refuses it.
+local asked = redis.pcall('PERSIST', KEYS[1])
+if type(asked) == 'table' and string.find(asked.err, '^READONLY') then return asked end
 if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 
 local time = call('TIME')

@@ -89,6 +89,28 @@ def test_an_asyncio_manager_goes_on_at_the_new_primary(nodes: Pair, there: Setti
     asyncio.run(work())
 
 
+def test_who_only_reads_asks_the_new_primary(nodes: Pair, there: Settings) -> None:
+    async def read() -> None:
+        async with AsyncCheckpointManager(there) as reading:
+            assert await reading.load("job", "a") == 1
+            await asyncio.to_thread(nodes.fail_over)
+            with CheckpointManager(replace(there, redis_url=nodes.primary.server.url)) as writing:
+                nodes.replica.command("REPLICAOF", "127.0.0.1", 1)  # it hears of nothing more
+                writing.save("job", "a", 3)
+            assert await reading.load("job", "a") == 3
+
+    with CheckpointManager(there) as reading:
+        reading.save("job", "a", 0)
+        assert reading.load("job", "a") == 0
+        nodes.fail_over()
+        with CheckpointManager(replace(there, redis_url=nodes.primary.server.url)) as writing:
+            nodes.replica.command("REPLICAOF", "127.0.0.1", 1)
+            writing.save("job", "a", 1)
+        assert reading.load("job", "a") == 1
+    nodes.replica.replicate(nodes.primary)
+    asyncio.run(read())
+
+
 def test_synced_saves_go_on_at_the_new_primary(nodes: Pair, there: Settings) -> None:
     with CheckpointManager(there) as manager:
         manager.save("job", "a", {}, ack="synced")
