@@ -82,6 +82,8 @@ def _unwrapped(error: BaseException) -> BaseException:
 def _reply(error: RedisError) -> str:
     """Return the error reply from which the driver made an error."""
     word = getattr(error, "status_code", None) or DROPPED_WORDS.get(type(error), "")
+    if str(error).startswith("Authentication required"):
+        word = "NOAUTH"  # of the same type, and older drivers do not tell
     return f"{word} {error}".strip()
 
 
