@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .events.append import Appended
     from .events.errors import (
         ArchiveNotConfigured,
+        ArchiveNotReady,
         ArchiveUnavailable,
         CheckpointError,
         EventLost,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         InvalidPayload,
         InvalidSettings,
         JobClaimed,
+        JobDamaged,
         JobNotLive,
         LogNotCompared,
         LogNotReady,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Appended",
     "ArchiveNotConfigured",
+    "ArchiveNotReady",
     "ArchiveUnavailable",
     "AsyncCheckpointManager",
     "AsyncClaimedJob",
@@ -64,6 +67,7 @@ __all__ = [
     "InvalidPayload",
     "InvalidSettings",
     "JobClaimed",
+    "JobDamaged",
     "JobNotLive",
     "LogNotCompared",
     "LogNotReady",

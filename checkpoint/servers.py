@@ -272,7 +272,10 @@ class ArchiveOnDemand:
             if self._archive is None:
                 from checkpoint.snapshotter.archive import Archive  # noqa: PLC0415 - psycopg
 
-                self._archive = Archive(settings.postgres_url, settings.namespace, settings.timeout)
+                # who only reads must not create an archive; `register_log` does
+                self._archive = Archive(
+                    settings.postgres_url, settings.namespace, settings.timeout, migrates=False
+                )
             return self._archive
 
     def close(self) -> None:

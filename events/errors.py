@@ -49,6 +49,10 @@ class IncarnationEnded(CheckpointError):
     """The job was deleted or has expired since the caller looked; it may live anew."""
 
 
+class JobDamaged(CheckpointError):
+    """What Redis holds of the job cannot be read: `checkpoint rebuild --job JOB` mends it."""
+
+
 class JobNotLive(CheckpointError):
     """The job has no live checkpoints: it never existed, was deleted or has expired."""
 
@@ -104,6 +108,10 @@ class UnsupportedServer(CheckpointError):
 
 class ArchiveUnavailable(CheckpointError):
     """Postgres could not be reached, or refused the operation."""
+
+
+class ArchiveNotReady(ArchiveUnavailable):
+    """Postgres does not hold the archive of this log: it must be created, upgraded or restored."""
 
 
 class ArchiveNotConfigured(ArchiveUnavailable):

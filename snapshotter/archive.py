@@ -15,9 +15,9 @@ from checkpoint.events import codec
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
+from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, InvalidSettings
 
-from . import pooling, schema, statements, storing
+from . import migration, pooling, roles, schema, statements, storing
 from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
 from .storing import Chapter
@@ -35,7 +35,6 @@ PATIENCE: dict[str, Any] = {
 }
 """libpq's settings (ms, seconds): a server that is gone without a word is given up after that."""
 ROWS_AT_ONCE = 5000
-WRITER = "checkpoint_writer"
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -48,11 +47,21 @@ class Archive:
     the next call.
     """
 
-    def __init__(self, conninfo: str, namespace: str, timeout: float = LOOKUP_SECONDS) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        namespace: str,
+        timeout: float = LOOKUP_SECONDS,
+        *,
+        migrates: bool = True,
+    ) -> None:
         """Take libpq's URL or conninfo string, "" for libpq's own variables, and the log's name.
 
-        A lookup of one job or entry may take `timeout` seconds.
+        A lookup of one job or entry may take `timeout` seconds. The first use of one that
+        `migrates` brings the schema up to this release, or creates it; any other use, and later
+        ones, raise ArchiveNotReady where it is missing or older.
         """
+        self._migrates = migrates
         self._conninfo = conninfo
         self._namespace = namespace
         self._timeout_ms = max(1, round(timeout * 1000))
@@ -83,10 +92,22 @@ class Archive:
     def migrate(self) -> list[str]:
         """Bring the schema up to this release; return the names of what was applied."""
         with translated(), self._connect() as connection:
-            return schema.migrate(connection)
+            return migration.migrate(connection)
+
+    def upgrade(self) -> bool:
+        """Bring a schema up to this release if there is one; return whether there is."""
+        with translated(), self._connect() as connection:
+            is_there = bool(schema.version(connection))
+            if is_there:
+                migration.migrate(connection)
+            return is_there
 
     def register_log(self, log: Log) -> Log:
-        """Note a new log, unless one is known; return the one that is known now."""
+        """Note a new log, unless one is known; return the one that is known now.
+
+        The schema is created if there is none.
+        """
+        self.migrate()
 
         def register(connection: Connection) -> Log:
             connection.execute(query("register_log"), log)
@@ -106,14 +127,34 @@ class Archive:
             is_there = bool(schema.version(connection))
         return self.log() if is_there else None
 
+    def has_schema(self) -> bool:
+        """Return whether Postgres has a schema of this log's name, with or without tables."""
+        with translated(), self._connect() as connection:
+            return schema.exists(connection, self._namespace)
+
     def positions(self) -> dict[int, EntryId]:
-        """Return every partition's position: the archive holds all entries up to it."""
+        """Return every partition's position: the archive holds all entries up to it.
+
+        None while the archive knows no log; ArchiveNotReady where it has lost some of them.
+        """
 
         def read(connection: Connection) -> dict[int, EntryId]:
-            rows = connection.execute(query("read_positions"))
-            return {partition: EntryId(int(ms), int(seq)) for partition, ms, seq in rows}
+            rows = connection.execute(query("read_positions")).fetchall()
+            storing.check_positions([row[0] for row in rows], range(rows[0][3] if rows else 0))
+            return {partition: EntryId(int(ms), int(seq)) for partition, ms, seq, _ in rows}
 
         return self.transact(read)
+
+    def position(self, partition: int) -> EntryId:
+        """Return a partition's position; ArchiveNotReady where the archive knows no log."""
+        known = self.positions()
+        if partition not in known:
+            raise ArchiveNotReady(
+                f"The archive knows no log {self._namespace!r}, and Redis has one: restore "
+                "Postgres from a backup; or, where there is none, `checkpoint migrate --register` "
+                "begins an archive with what the log still has"
+            )
+        return known[partition]
 
     def resume(self, run: str, ends: Mapping[int, EntryId], fence_ms: int) -> dict[int, int] | None:
         """Put on record that a run of Redis goes on with the log; None where it must not.
@@ -125,8 +166,6 @@ class Archive:
 
         def resumed(connection: Connection) -> dict[int, int] | None:
             standing = storing.lock(connection, list(ends))
-            if ends.keys() - standing.keys():
-                raise ArchiveUnavailable("The archive has lost its positions: restore a backup")
             if any(last < standing[number].position for number, last in ends.items()):
                 return None
             known = connection.execute(query("fences_of_run"), [run, list(ends)])
@@ -174,7 +213,7 @@ class Archive:
 
     def schema_version(self) -> int:
         """Return the number of the last migration applied; SchemaTooNew."""
-        return self.transact(schema.version)
+        return self.transact(lambda connection: schema.check(connection, self._namespace))
 
     def now_ms(self) -> int:
         """Return Postgres' time: milliseconds since 1970."""
@@ -282,12 +321,12 @@ class Archive:
             # known at once, for `abandon`: from here on it may have to wait for Postgres
             connection = self._connection = stack.enter_context(closing(self._connect()))
             self._mark = pooling.marked(connection)
-            if schema.version(connection) < max(schema.migrations()):
-                schema.migrate(connection)
+            if self._migrates:
+                migration.migrate(connection)
+                self._migrates = False
+            schema.check(connection, self._namespace)
             connection.execute(query("limit_waits"), {"idle_ms": IDLE_MS, "lock_ms": LOCK_MS})
-            may_write = _one(connection.execute(query("may_write"), [WRITER]))[0]
-            if may_write:
-                connection.execute(query("become_writer"))
+            roles.become_writer(connection)
             statements.prepare(connection)
             stack.pop_all()
         return connection

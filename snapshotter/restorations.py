@@ -3,11 +3,13 @@
 A restart is on record as well, for Redis may have come back without its last second.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from psycopg import Connection
 
+from checkpoint.events.creation import Log
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.event import DAY_MS
 
@@ -57,23 +59,43 @@ def begin(lost: Loss, archive: Archive) -> tuple[Restoration, list[str]]:
     stored from now on, whoever still has it.
     """
     partition, logged, after, fence, run = lost
-    values = {
-        "partition": partition,
-        "ms": after.ms,
-        "seq": after.seq,
-        "now_ms": fence.ms,
-        "default_ttl_ms": DAY_MS,
-    }
 
     def begun(connection: Connection) -> tuple[Restoration, list[str]]:
         archived = storing.lock(connection, [partition])[partition].position
-        jobs = [job for (job,) in connection.execute(query("jobs_after"), values)]
+        jobs = _jobs_after(connection, partition, after, fence.ms)
         restored = Restoration(partition, logged, archived, len(jobs), fence.ms)
         _record(connection, restored, run)
         connection.execute(query("move_position"), [*max(archived, fence), partition])
         return restored, jobs
 
     return archive.transact(begun)
+
+
+def begin_after(log: Log, dropped: Mapping[int, EntryId], archive: Archive) -> None:
+    """Register a log whose partitions have dropped entries, up to an id, and put that on record."""
+    archive.register_log(log)
+
+    def record(connection: Connection) -> None:
+        for number, last in dropped.items():
+            _record(connection, Restoration(number, last, last, 0, last.ms), "")
+
+    archive.transact(record)
+
+
+def live_jobs(partition: int, after: EntryId, now_ms: int, archive: Archive) -> list[str]:
+    """Return the jobs that have events after an entry id and do not expire before a time."""
+    return archive.transact(lambda connection: _jobs_after(connection, partition, after, now_ms))
+
+
+def _jobs_after(connection: Connection, partition: int, after: EntryId, now_ms: int) -> list[str]:
+    values = {
+        "partition": partition,
+        "ms": after.ms,
+        "seq": after.seq,
+        "now_ms": now_ms,
+        "default_ttl_ms": DAY_MS,
+    }
+    return [job for (job,) in connection.execute(query("jobs_after"), values)]
 
 
 def _record(connection: Connection, restored: Restoration, run: str) -> None:

@@ -1,14 +1,11 @@
-"""The archive's schema: migrations are SQL files, forward only, under an advisory lock."""
+"""The archive's schema: its SQL files, its version, and whether it is that of this release."""
 
 from functools import cache
 from importlib.resources import files
 
 from psycopg import Connection
 
-from checkpoint.events.errors import SchemaTooNew
-
-LOCK = 0x636865636B706F69
-"""Any 64-bit number will do, as long as every release takes the same; this one spells checkpoi."""
+from checkpoint.events.errors import ArchiveNotReady, SchemaTooNew
 
 _SQL = files("checkpoint.snapshotter").joinpath("sql")
 
@@ -49,18 +46,47 @@ def version(connection: Connection) -> int:
     return number or 0
 
 
-def migrate(connection: Connection) -> list[str]:
-    """Apply the migrations that are missing, in one transaction; return their names."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        connection.execute(query("create_schema"))
-        applied = version(connection)
-        missing = [name for number, name in migrations().items() if number > applied]
-        for name in missing:
-            connection.execute(query(f"migrations/{name}"))
-            connection.execute(
-                "INSERT INTO migration (version, name) VALUES (%s, %s)", [int(name[:4]), name]
-            )
-        if missing:
-            connection.execute(query("grants"))
-    return missing
+def check(connection: Connection, namespace: str) -> int:
+    """Return the schema's version; ArchiveNotReady where there is none, or an earlier one."""
+    found, latest = version(connection), max(migrations())
+    if found == latest:
+        return found
+    if found:
+        raise ArchiveNotReady(
+            f"The archive has schema version {found}, and this release needs {latest}: run "
+            "`checkpoint migrate`, or start a snapshotter of this release"
+        )
+    raise ArchiveNotReady(_MISSING[_trouble(connection, namespace)].format(namespace))
+
+
+def exists(connection: Connection, namespace: str) -> bool:
+    """Return whether there is a schema of that name, whoever may use it."""
+    found = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [namespace])
+    return found.fetchone() is not None
+
+
+_MISSING = {
+    "schema": (
+        "Postgres has no schema {0!r}: the first save or snapshotter creates it, and so does "
+        "`checkpoint migrate`. If there was one, restore it from a backup"
+    ),
+    "usage": (
+        "This user has no rights in Postgres' schema {0!r}: grant it checkpoint_writer, or to read "
+        "only, checkpoint_reader; `checkpoint migrate`, as the schema's owner, gives these roles "
+        "their rights"
+    ),
+    "tables": (
+        "Postgres' schema {0!r} has none of the archive's tables: restore them from a backup, or "
+        "run `checkpoint migrate` to begin with empty ones"
+    ),
+}
+
+
+def _trouble(connection: Connection, namespace: str) -> str:
+    known = connection.execute(
+        "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s",
+        [namespace],
+    ).fetchone()
+    if known is None:
+        return "schema"
+    return "tables" if known[0] else "usage"

@@ -71,7 +71,7 @@ class Snapshotter:
 
     def position(self, partition: int) -> EntryId:
         """Return the last entry id that the archive has of a partition, and publish it."""
-        position = self._patiently(self._archive.positions)[partition]
+        position = self._patiently(lambda: self._archive.position(partition))
         self._publish({partition: position})
         return position
 

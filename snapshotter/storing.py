@@ -1,7 +1,7 @@
 """Storing: what one transaction adds to the archive, each entry once and in its chain."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
@@ -14,6 +14,7 @@ from checkpoint.events import entry as log_entry
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import EntryId
+from checkpoint.events.errors import ArchiveNotReady
 from checkpoint.events.payload import storable
 
 from .chain import Head, genesis, leaf_of
@@ -132,7 +133,18 @@ def _locked(
     # the driver takes longer over a list than Postgres over the statement
     numbers = f"{{{','.join(map(str, partitions))}}}"
     before.run("lock_positions", numbers).run("locked_standings", numbers)
-    return standings(before.send(connection))
+    found = standings(before.send(connection))
+    check_positions(found, partitions)
+    return found
+
+
+def check_positions(known: Collection[int], wanted: Collection[int]) -> None:
+    """Raise ArchiveNotReady where the archive lacks the positions of partitions."""
+    if missing := sorted(set(wanted) - set(known)):
+        raise ArchiveNotReady(
+            f"The archive has no position of partition {missing[0]}: it knows no log, or has lost "
+            "rows. Restore it from a backup; `checkpoint doctor` says more"
+        )
 
 
 def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:

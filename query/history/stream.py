@@ -188,9 +188,9 @@ def _first_in(place: Place, number: int, span: Extent, *, has_log: bool) -> Step
     if place.has_archive:
         from checkpoint.snapshotter.pages import first_incarnation  # noqa: PLC0415 - psycopg
 
-        positions = yield AskArchive(lambda archive: archive.positions())
+        position: EntryId = yield AskArchive(lambda archive: archive.position(number))
         first = yield AskArchive(partial(first_incarnation, number, *span))
-        after = max(after, positions[number])
+        after = max(after, position)
     log = PartitionKeys(place.namespace, number).log
     while has_log and (page := (yield from _read_log(log, after, span.before_ms))):
         first = min(first, *(one.incarnation.ms for one in page))

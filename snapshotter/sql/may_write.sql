@@ -1,1 +1,4 @@
-SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s AND pg_has_role(rolname, 'MEMBER'))
+-- Whether the user may take on the writer's role.
+SELECT EXISTS (
+    SELECT FROM pg_roles WHERE rolname = 'checkpoint_writer' AND pg_has_role(oid, 'MEMBER')
+)

@@ -1,2 +1,3 @@
-SELECT partition, ms, seq
-FROM position
+SELECT partition, ms, seq, partitions
+FROM log
+LEFT JOIN position ON true

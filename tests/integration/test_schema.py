@@ -1,19 +1,30 @@
 """The archive's schema: made once, by whoever comes first, and never by an older release."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import LiteralString
 
 import psycopg
 import pytest
 from histories import Act, log_of
 from processes import eventually
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from checkpoint.events.creation import Log
 from checkpoint.events.entry_id import ZERO
-from checkpoint.events.errors import ArchiveUnavailable, SchemaTooNew
-from checkpoint.snapshotter import schema
+from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, SchemaTooNew
+from checkpoint.snapshotter import (
+    dead_letters,
+    migration,
+    pipelines,
+    restorations,
+    roles,
+    schema,
+    troubles,
+)
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.chain import genesis, leaf_of
 from checkpoint.snapshotter.rows import page
@@ -181,10 +192,223 @@ def test_a_user_who_may_not_create_roles_can_still_use_the_archive(
         try:
             connection.execute(sql.SQL("SET ROLE {}").format(name))
             schema.enter(connection, f"{namespace}own")
-            assert schema.migrate(connection) == list(schema.migrations().values())
+            assert migration.migrate(connection) == list(schema.migrations().values())
             connection.execute("INSERT INTO log (id, partitions) VALUES ('x', 1)")
         finally:
             connection.execute("RESET ROLE")
             connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(name))
             connection.execute(sql.SQL("DROP ROLE {}").format(name))
     assert archive.log() is None
+
+
+def no_schema(postgres_url: str) -> bool:
+    """Say whether the database is as empty as it was made."""
+    with psycopg.connect(postgres_url) as connection:
+        rows = connection.execute(
+            "SELECT FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN "
+            "('information_schema', 'public')"
+        )
+        return rows.fetchall() == []
+
+
+READS: dict[str, Callable[[Archive], object]] = {
+    "log": Archive.log,
+    "positions": Archive.positions,
+    "position": lambda archive: archive.position(0),
+    "now": Archive.now_ms,
+    "job": lambda archive: archive.job_entries("j"),
+    "history": lambda archive: archive.job_history("j"),
+    "version": Archive.schema_version,
+    "letters": dead_letters.find,
+    "restorations": restorations.on_record,
+    "pipelines": pipelines.kept,
+    "troubles": troubles.count,
+    "store": lambda archive: archive.store([Chapter(0, ZERO, ZERO, [])]),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_who_only_reads_creates_nothing_and_hears_what_is_missing(
+    postgres_url: str, namespace: str, read: Callable[[Archive], object]
+) -> None:
+    with closing(Archive(postgres_url, namespace, migrates=False)) as reader:
+        with pytest.raises(ArchiveNotReady, match=r"no schema.*`checkpoint migrate`.*backup"):
+            read(reader)
+        assert reader.find_log() is None
+    assert no_schema(postgres_url)
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_schema_that_is_dropped_is_not_made_again_and_no_error_is_raw(
+    archive: Archive, postgres_url: str, namespace: str, read: Callable[[Archive], object]
+) -> None:
+    archive.register_log(Log("log-1", 1))
+    read(archive)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(namespace)))
+    for _ in range(2):
+        if read is READS["now"]:  # over the connection that is open, the time needs no table
+            archive.close()
+        with pytest.raises(ArchiveNotReady, match="backup"):
+            read(archive)
+    assert no_schema(postgres_url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE {}",
+        "ALTER TABLE {} RENAME TO other",
+        "DROP TABLE {}; CREATE VIEW {} AS SELECT 1 AS one",
+        "DROP TABLE {}; CREATE TABLE {} (one int)",
+    ],
+)
+@pytest.mark.parametrize("table", ["log", "event", "position", "dead_letter", "pipeline"])
+def test_a_table_that_is_missing_or_of_another_release_is_named(
+    archive: Archive, postgres_url: str, namespace: str, table: str, change: LiteralString
+) -> None:
+    archive.register_log(Log("log-1", 1))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        schema.enter(connection, namespace)
+        connection.execute("DROP VIEW payload")
+        for one in change.split("; "):
+            name = sql.Identifier(table)
+            connection.execute(sql.SQL(one).format(name))
+    told = []
+    for read in READS.values():
+        try:
+            read(archive)
+        except ArchiveNotReady as error:
+            told.append(str(error))
+    assert told
+    assert all("backup" in one or "knows no log" in one for one in told)
+
+
+def test_a_schema_of_an_earlier_release_is_upgraded_by_who_migrates_and_by_nobody_else(
+    postgres_url: str, namespace: str
+) -> None:
+    with psycopg.connect(postgres_url) as old:
+        release_before_columns(old, namespace)
+    with closing(Archive(postgres_url, namespace, migrates=False)) as reader:
+        with pytest.raises(ArchiveNotReady, match=r"version 4, .* needs 5: run `checkpoint migr"):
+            reader.log()
+        assert reader.upgrade()
+        assert reader.log() == Log("log-1", 1)
+
+
+def test_an_upgrade_creates_nothing(postgres_url: str, namespace: str) -> None:
+    with closing(Archive(postgres_url, namespace, migrates=False)) as archive:
+        assert not archive.upgrade()
+    assert no_schema(postgres_url)
+
+
+def test_positions_that_are_lost_are_an_error(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    archive.register_log(Log("log-1", 2))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        schema.enter(connection, namespace)
+        connection.execute("DELETE FROM position WHERE partition = 1")
+    for use in (
+        archive.positions,
+        lambda: archive.position(0),
+        lambda: archive.store([Chapter(1, ZERO, ZERO, [])]),
+        lambda: archive.resume("run", {0: ZERO, 1: ZERO}, 1),
+    ):
+        with pytest.raises(ArchiveNotReady, match="no position of partition 1"):
+            use()
+
+
+def test_an_archive_that_knows_no_log_says_what_to_do(archive: Archive) -> None:
+    assert archive.positions() == {}
+    with pytest.raises(ArchiveNotReady, match=r"knows no log.*backup.*migrate --register"):
+        archive.position(0)
+
+
+@contextmanager
+def user(postgres_url: str, name: str, *roles: str) -> Iterator[str]:
+    """Make a user who is a member of roles; yield the URL by which it connects."""
+    owner = sql.Identifier(name)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(owner))
+        for role in roles:
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), owner))
+        try:
+            yield make_conninfo(postgres_url, user=name, password="x")
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(owner))
+            connection.execute(sql.SQL("DROP ROLE {}").format(owner))
+
+
+def acl(postgres_url: str, namespace: str, *statements: LiteralString) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for one in statements:
+            connection.execute(sql.SQL(one).format(ns=sql.Identifier(namespace)))
+
+
+WITHOUT_RIGHTS = [
+    ["REVOKE ALL ON SCHEMA {ns} FROM checkpoint_writer, checkpoint_reader"],
+    ["REVOKE ALL ON ALL TABLES IN SCHEMA {ns} FROM checkpoint_writer, checkpoint_reader"],
+    ["REVOKE INSERT ON {ns}.event FROM checkpoint_writer"],
+    ["REVOKE UPDATE ON {ns}.position FROM checkpoint_writer"],
+]
+
+
+@pytest.mark.parametrize("statements", WITHOUT_RIGHTS)
+def test_a_role_that_has_no_rights_here_is_not_taken_on_and_gets_them_by_a_migration(
+    archive: Archive, postgres_url: str, namespace: str, statements: list[LiteralString]
+) -> None:
+    archive.register_log(Log("log-1", 1))
+    acl(postgres_url, namespace, *statements)
+    for migrates, role in ((False, "postgres"), (True, "checkpoint_writer")):
+        with closing(Archive(postgres_url, namespace, migrates=migrates)) as later:
+            later.store([Chapter(0, ZERO, ZERO, [])])
+            is_lacking = bool(later.transact(roles.lacking_rights))
+            assert is_lacking is not migrates
+            used = later.transact(lambda one: one.execute("SELECT current_user").fetchone())
+            assert used == (role,) or (role == "postgres" and used != ("checkpoint_writer",))
+
+
+def test_a_user_without_rights_hears_which_roles_would_have_them(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    archive.register_log(Log("log-1", 1))
+    with (
+        user(postgres_url, f"{namespace}_nobody") as url,
+        closing(Archive(url, namespace, migrates=False)) as theirs,
+    ):
+        with pytest.raises(ArchiveUnavailable, match=r"no rights in .*checkpoint_reader"):
+            theirs.log()
+        acl(postgres_url, namespace, "GRANT USAGE ON SCHEMA {ns} TO PUBLIC")
+        with pytest.raises(ArchiveUnavailable, match=r"permission denied.*checkpoint_reader"):
+            theirs.log()
+
+
+def test_who_may_only_read_reads_and_hears_that_it_may_not_write(
+    archive: Archive, postgres_url: str, namespace: str
+) -> None:
+    archive.register_log(Log("log-1", 1))
+    with (
+        user(postgres_url, f"{namespace}_auditor", "checkpoint_reader") as url,
+        closing(Archive(url, namespace, migrates=False)) as theirs,
+    ):
+        for name, read in READS.items():
+            if name != "store":
+                read(theirs)
+        with pytest.raises(ArchiveUnavailable, match=r"permission denied.*checkpoint_writer"):
+            pipelines.keep({"p": ["a"]}, theirs)
+
+
+def test_every_table_and_view_is_granted(archive: Archive) -> None:
+    archive.migrate()
+    names = {
+        name
+        for (name,) in archive.transact(
+            lambda one: one.execute(
+                "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+                "WHERE nspname = current_setting('checkpoint.namespace') AND relkind IN ('r', 'v')"
+            ).fetchall()
+        )
+    }
+    text = schema.query("lacking_rights").decode()
+    assert {name for name in names if f"'{name}'" not in text} == set()
