@@ -13,7 +13,7 @@ from .commands.replay import replay
 from .commands.running import health, up, worker
 from .commands.sections import Sections
 from .commands.travel import fork, rewind
-from .commands.upkeep import doctor, lag, restore
+from .commands.upkeep import doctor, lag, migrate, restore
 from .commands.watch import watch
 from .commands.web import web
 
@@ -39,5 +39,7 @@ main.add_section("Change jobs", rewind, fork, delete)
 main.add_section("Carry jobs elsewhere", export_job, import_job)
 main.add_section("Prove what happened", verify, digest)
 main.add_section("Run", up, worker, web)
-main.add_section("Look after the servers", doctor, health, lag, deadletters, rebuild, restore)
+main.add_section(
+    "Look after the servers", doctor, health, lag, deadletters, rebuild, restore, migrate
+)
 main.add_section("Shell", completion)

@@ -1,9 +1,9 @@
-"""Rebuilding views from the archive and the log, while the system runs.
+"""Rebuilding what Redis keeps of jobs from the archive and the log, while the system runs.
 
-The jobs are those that have a head in Redis. Of each, all entries of its incarnation are folded
-and the view is replaced in one script call, which refuses what the log has outrun: those jobs are
-read again. A lookup finds the view from before or the rebuilt one, and each with the entries after
-it. A projector that has read the view from before reads again.
+The jobs are those that have a head in Redis, and those that should have one. Of each, all entries
+of its incarnation are folded and the view is replaced in one script call, which refuses what the
+log has outrun: those jobs are read again. A lookup finds the view from before or the rebuilt one,
+and each with the entries after it. A projector that has read the view from before reads again.
 
 Every step can be repeated, so a rebuild that was interrupted is simply run again.
 """
@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from checkpoint.events.crash_point import crash_point
+from checkpoint.events.creation import ARCHIVED
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.freshness import Place, on_fresh_log
-from checkpoint.events.keys import PartitionKeys, partition_of
+from checkpoint.events.keys import PartitionKeys, partition_of, topic_meta
 from checkpoint.events.steps import AskArchive, Pause, Steps, command
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.projector.rebuilding import (
@@ -27,7 +28,11 @@ from checkpoint.projector.rebuilding import (
     read_views,
     rebuild_views,
 )
-from checkpoint.query.lookup import SCAN_ENTRIES, decoded
+from checkpoint.projector.view import parse_job, read_job
+from checkpoint.query.lookup import SCAN_ENTRIES, decoded, is_whole
+
+from .heads import Outcome, headless, latest_life, put_back
+from .mending import drop_unusable
 
 JOBS_AT_ONCE = 200
 KEYS_AT_ONCE = 5000
@@ -49,6 +54,10 @@ class Rebuilt:
     """The jobs whose views were lost, or not what the log says."""
     left: list[str] = field(default_factory=list)
     """The jobs whose views were left as they are: not all of their entries are on record."""
+    put_back: list[str] = field(default_factory=list)
+    """The jobs whose heads were lost or could not be read, and that log and archive have."""
+    dropped: list[str] = field(default_factory=list)
+    """The keys that held something else; those of jobs are of jobs that nobody has on record."""
 
 
 class Unarchived:
@@ -83,6 +92,11 @@ class Unarchived:
             if rows:
                 self._end = EntryId.parse(rows[-1][0])
 
+    @property
+    def jobs(self) -> list[str]:
+        """The jobs that have entries."""
+        return list(self._jobs)
+
     def of(self, job: str) -> Iterable[Entry]:
         """Return the entries of a job."""
         return self._jobs.get(job, ())
@@ -91,20 +105,27 @@ class Unarchived:
 def rebuild(place: Place, number: int, tell: Tell) -> Steps[Rebuilt]:
     """Replace the views of all jobs of a partition; `tell` hears how many are written.
 
-    LogNotReady where Redis has lost the log; LogUnavailable or ArchiveUnavailable where a server
-    is away.
+    Jobs whose heads are gone or cannot be read are put back. LogNotReady where Redis has lost the
+    log; LogUnavailable or ArchiveUnavailable where a server is away.
     """
     partition = PartitionKeys(place.namespace, number)
     rebuilt, unarchived = Rebuilt(), Unarchived(partition)
+    rebuilt.dropped += yield from drop_unusable(place, number)
+    unreadable: list[str] = []
     cursor = b""
     names: list[str] = []
     while cursor != b"0":
         cursor, some = yield from _scan_heads(partition, cursor)
-        names += some
+        names += (job for job in some if partition_of(job, place.partitions) == number)
         while len(names) >= JOBS_AT_ONCE or (names and cursor == b"0"):
-            yield from _rebuild_jobs(place, partition, unarchived, names[:JOBS_AT_ONCE], rebuilt)
+            some = names[:JOBS_AT_ONCE]
+            unreadable += yield from _rebuild_jobs(place, partition, unarchived, some, rebuilt)
             del names[:JOBS_AT_ONCE]
             tell(rebuilt.views)
+    yield from unarchived.read_on()
+    forgotten = yield from headless(place, partition, unarchived.jobs)
+    for job in dict.fromkeys([*unreadable, *forgotten]):
+        yield from _put_back(place, partition, unarchived, job, rebuilt)
     return rebuilt
 
 
@@ -114,15 +135,70 @@ def _scan_heads(partition: PartitionKeys, cursor: bytes) -> Steps[tuple[bytes, l
     cursor, keys = yield from command(
         "SCAN", cursor or 0, "MATCH", f"{start}*", "COUNT", KEYS_AT_ONCE
     )
-    return cursor, [key.decode()[len(start) :] for key in keys]
+    # a key that a stranger made need not be text
+    return cursor, [key.decode(errors="replace")[len(start) :] for key in keys]
 
 
 def rebuild_job(place: Place, job: str) -> Steps[Rebuilt]:
-    """Replace the view of one job; no view is written of a job that is not alive."""
+    """Replace what Redis keeps of one job; nothing is written of a job that is not alive.
+
+    Where it cannot be read, and not all of its entries are on record, it goes on from those that
+    are.
+    """
     rebuilt = Rebuilt()
     partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
-    yield from _rebuild_jobs(place, partition, Unarchived(partition), [job], rebuilt)
+    unarchived = Unarchived(partition)
+    unreadable = yield from _rebuild_jobs(place, partition, unarchived, [job], rebuilt)
+    if unreadable or (rebuilt.left and not (yield from _has_whole_view(place, job))):
+        rebuilt.left.clear()
+        yield from _put_back(place, partition, unarchived, job, rebuilt, with_gaps=True)
     return rebuilt
+
+
+def _has_whole_view(place: Place, job: str) -> Steps[bool]:
+    """Say whether the view of a job has what is on record no more, or not yet."""
+    call = read_job(place.namespace, place.partitions, job)
+    reading = parse_job((yield from on_fresh_log(place, call)))
+    return reading.is_complete and reading.view.version > 0
+
+
+def _put_back(
+    place: Place,
+    partition: PartitionKeys,
+    unarchived: Unarchived,
+    job: str,
+    rebuilt: Rebuilt,
+    *,
+    with_gaps: bool = False,
+) -> Steps[None]:
+    """Write a job anew that cannot be read, or whose head claims more than is on record."""
+    for _ in range(TRIES):
+        reply = yield from on_fresh_log(place, read_views(partition, [job]))
+        _, known = parse_views(reply, [job])
+        head = known[job].head if job in known else None
+        if head and not with_gaps:
+            return  # it has begun anew
+        yield from _catch_up(place, partition, unarchived)
+        life = yield from latest_life(place, job, unarchived.of)
+        if not (is_whole(life) or (with_gaps and (yield from _is_all(place)))):
+            break
+        outcome = yield from put_back(place, partition, job, life, head)
+        if outcome is Outcome.WRITTEN:
+            rebuilt.put_back.append(job)
+        elif outcome is Outcome.DROPPED:
+            rebuilt.dropped.append(partition.job(job).head)
+        if outcome is not Outcome.CHANGED:
+            return
+        yield Pause(PAUSE)
+    rebuilt.left.append(job)
+
+
+def _is_all(place: Place) -> Steps[bool]:
+    """Say whether this process can see all that is on record: the archive too, if there is one."""
+    if place.has_archive:
+        return True
+    state: bytes | None = yield from command("HGET", topic_meta(place.namespace), "state")
+    return state != ARCHIVED
 
 
 def _rebuild_jobs(
@@ -131,11 +207,14 @@ def _rebuild_jobs(
     unarchived: Unarchived,
     jobs: Sequence[str],
     rebuilt: Rebuilt,
-) -> Steps[None]:
+) -> Steps[list[str]]:
+    """Replace views; return the jobs that have no head, or keys that cannot be read."""
     pending = list(jobs)
+    unreadable: list[str] = []
     for _ in range(TRIES):
         reply = yield from on_fresh_log(place, read_views(partition, pending))
         position, known = parse_views(reply, pending)
+        unreadable += (job for job in pending if job not in known)
         lives = yield from _lives(place, partition, unarchived, known)
         states = {job: fold_all(NOTHING, life) for job, life in lives.items() if life}
         crash_point("rebuild: before the views")
@@ -148,9 +227,17 @@ def _rebuild_jobs(
         )
         pending = [job for job in known if job not in written]
         if not pending:
-            return
+            return unreadable
         yield Pause(PAUSE)
     rebuilt.left += pending
+    return unreadable
+
+
+def _catch_up(place: Place, partition: PartitionKeys, unarchived: Unarchived) -> Steps[None]:
+    """Drop from `unarchived` what the archive has by now, and read what the log has."""
+    if place.has_archive:
+        unarchived.forget((yield AskArchive(lambda archive: archive.position(partition.partition))))
+    yield from unarchived.read_on()
 
 
 def _lives(
@@ -159,8 +246,7 @@ def _lives(
     """Find the entries of each job's incarnation, from the first on without a gap."""
     archived: dict[str, list[Entry]] = {}
     if place.has_archive:
-        positions = yield AskArchive(lambda archive: archive.positions())
-        unarchived.forget(positions[partition.partition])
+        unarchived.forget((yield AskArchive(lambda archive: archive.position(partition.partition))))
         heads = {job: one.head.incarnation for job, one in known.items()}
         archived = yield AskArchive(lambda archive: archive.lives(heads))
     yield from unarchived.read_on()

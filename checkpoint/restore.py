@@ -26,7 +26,7 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import LogNotReady
 from checkpoint.events.event import JobDeleted, JobRewound, StageCompleted
 from checkpoint.events.freshness import Place, resume, this_run
-from checkpoint.events.keys import PartitionKeys, pipelines, topic_meta
+from checkpoint.events.keys import PartitionKeys, own_keys, pipelines, topic_meta
 from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.server import read_info
 from checkpoint.events.steps import (
@@ -45,6 +45,8 @@ from checkpoint.snapshotter import restorations
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.pipelines import kept
 from checkpoint.snapshotter.restorations import Loss, Restoration
+
+from .mending import drop_foreign
 
 CLOSE_PARTITION = Script.load("checkpoint", "close_partition")
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
@@ -76,6 +78,8 @@ def restoring(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     log: Log | None = yield AskArchive(lambda archive: archive.log())
     if log is None:
         raise LogNotReady(f"The archive knows no log {namespace!r}, so there is none to restore")
+    for key in (yield from drop_foreign(namespace, own_keys(namespace, log.partitions))):
+        tell(f"{key}: dropped, for it held something else")
     yield from _refuse_another(namespace, log)
     run = (yield from this_run()).decode()
     restored: list[Restoration] = []
@@ -206,11 +210,12 @@ def _write_jobs(partition: PartitionKeys, token: str, lives: Mapping[str, Sequen
     arguments: list[Argument] = [token, LEASE_MS]
     for job, entries in lives.items():
         keys += partition.job(job)
-        arguments += _job_arguments(entries)
+        arguments += job_arguments(entries)
     return Call(WRITE_JOBS, keys, arguments)
 
 
-def _job_arguments(entries: Sequence[Entry]) -> list[Argument]:
+def job_arguments(entries: Sequence[Entry]) -> list[Argument]:
+    """Return what the scripts that write a job take of it: its expiry, head, view and requests."""
     state = fold_all(NOTHING, entries)
     head = _head(state)
     requests = [part for pair in _requests(entries).items() for part in pair]

@@ -22,12 +22,12 @@ from checkpoint.events.errors import (
 )
 from checkpoint.events.outage import Outage
 from checkpoint.events.settings import Settings
-from checkpoint.events.steps import Steps
+from checkpoint.events.steps import AskArchive, Steps
 from checkpoint.events.tracing import observe_traces
 from checkpoint.events.work import told
 
 from .core import Core
-from .doctor import check_clocks
+from .doctor import check_clocks, check_same_log
 from .lookout import look_out
 from .restore import keep_whole
 from .servers import Servers
@@ -103,12 +103,27 @@ def _metrics_page(metrics: "Metrics | None") -> Callable[..., Awaitable[Any]]:
 
 
 def wait_for_log(kind: str, settings: Settings) -> None:
-    """Wait until there is a log; UnsupportedServer, SchemaTooNew where waiting would not help."""
+    """Wait until there is a log, and for the snapshotter, an archive that is ready for it.
+
+    UnsupportedServer, SchemaTooNew where waiting would not help.
+    """
     with closing(Servers(settings)) as servers:
         if kind == "snapshotter":
-            _patiently(servers, check_clocks)
+            _patiently(servers, _upgrade_archive)
             Thread(target=_keep_whole, args=[settings], name="restore", daemon=True).start()
         _patiently(servers, Core(settings).open)
+        if kind == "snapshotter":
+            _patiently(servers, lambda: _check_archive(settings.namespace))
+
+
+def _upgrade_archive() -> Steps[None]:
+    if (yield AskArchive(lambda archive: archive.upgrade())):
+        yield from check_clocks()
+
+
+def _check_archive(namespace: str) -> Steps[None]:
+    yield from check_same_log(namespace)
+    yield from check_clocks()
 
 
 def _patiently(servers: Servers, ask: Callable[[], Steps[Any]]) -> None:

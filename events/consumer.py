@@ -23,7 +23,7 @@ from .outage import AWAY, Outage
 from .positions import Group
 from .producer import declared_partitions
 from .shares import Shares
-from .slices import Reader, Slice, cut
+from .slices import Place, Reader, Slice, cut
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -144,7 +144,13 @@ class Consumer(base.Consumer):
             if self.should_stop:
                 return
             places = await self._shares.beat(self._subscription)
-            await self._offsets.publish()
+            try:
+                await self._offsets.publish()
+            finally:
+                self._want(places)
+
+    def _want(self, places: Iterable[Place]) -> None:
+        """Let the assignment become what the heartbeat said."""
         if self._assignment is None and self._shares.waiting:
             return
         self._wanted = frozenset(TP(*place) for place in places)

@@ -66,7 +66,13 @@ def find_log(namespace: str) -> Steps[Log | None]:
 
 def _read(meta: str) -> Steps[tuple[Log | None, bytes]]:
     name, count, state = yield from command("HMGET", meta, "id", "partitions", "state")
-    log = Log(name.decode(), int(count)) if name and count else None
+    try:
+        log = Log(name.decode(), int(count)) if name and count else None
+    except ValueError as error:
+        raise LogNotReady(
+            f"The key {meta} does not name a log, but id={name!r}, partitions={count!r}: "
+            "`checkpoint restore` mends it from the archive"
+        ) from error
     return log, state or b""
 
 

@@ -5,6 +5,7 @@ whole on one node of a cluster and a script touches one slot.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
 
@@ -12,6 +13,48 @@ import msgspec
 
 DEFAULT_NAMESPACE = "checkpoint"
 DEFAULT_PARTITIONS = 8
+
+
+TYPES = {
+    "meta": "hash",
+    "pipelines": "hash",
+    "members": "zset",
+    "log": "stream",
+    "position": "string",
+    "watermark": "stream",
+    "restoring": "string",
+    "head": "hash",
+    "view.2": "list",
+    "requests": "hash",
+}
+"""The Redis type of each kind of key."""
+
+
+OF_LOG = {"meta", "pipelines", "members"}
+OF_JOBS = {"head", "view.2", "requests"}
+
+
+class ParsedKey(NamedTuple):
+    """What a key of a log is."""
+
+    kind: str
+    """One of TYPES."""
+    partition: int | None
+    """None for a key of the log as a whole."""
+    job: str
+    """The job whose key it is, "" for none."""
+
+
+def parse_key(namespace: str, key: str) -> ParsedKey | None:
+    """Say what a key of a log is; None for what is no key of this log."""
+    tag, _, rest = key.partition("}:")
+    kind, has_name, name = rest.partition(":")
+    if tag == f"{{{namespace}" and kind in OF_LOG and bool(has_name) == (kind == "members"):
+        return ParsedKey(kind, None, "")
+    ours, _, number = tag.rpartition(":")
+    if ours == f"{{{namespace}" and number.isdecimal() and bool(name) == (kind in OF_JOBS):
+        return ParsedKey(kind, int(number), name) if kind in TYPES else None
+    return None
 
 
 def partition_of(job: str, partitions: int) -> int:
@@ -30,17 +73,25 @@ def pipelines(namespace: str) -> str:
 
 
 def read_pipelines(fields: Sequence[bytes]) -> dict[str, tuple[str, ...]]:
-    """Read what HGETALL says of `pipelines`."""
-    names, stages = fields[::2], fields[1::2]
-    return {
-        name.decode(): msgspec.json.decode(text, type=tuple[str, ...])
-        for name, text in zip(names, stages, strict=True)
-    }
+    """Read what HGETALL says of `pipelines`, without what is no pipeline."""
+    found = {}
+    for name, text in zip(fields[::2], fields[1::2], strict=True):
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            found[name.decode()] = msgspec.json.decode(text, type=tuple[str, ...])
+    return found
 
 
 def members(namespace: str, group: str) -> str:
     """Sorted set: the live workers of a consumer group, scored by when they count as dead."""
     return f"{{{namespace}}}:members:{group}"
+
+
+def own_keys(namespace: str, partitions: int) -> list[str]:
+    """Name all keys of a log that belong to no job and no consumer group."""
+    found = [topic_meta(namespace), pipelines(namespace)]
+    for number in range(partitions):
+        found += PartitionKeys(namespace, number).own
+    return found
 
 
 class JobKeys(NamedTuple):
@@ -94,6 +145,11 @@ class PartitionKeys(NamedTuple):
     def restoring(self) -> str:
         """String: names the restore that has the partition closed; it expires if that one stops."""
         return f"{self.tag}:restoring"
+
+    @property
+    def own(self) -> list[str]:
+        """All keys that are not a job's."""
+        return [self.meta, self.log, self.position, self.watermark, self.restoring]
 
     def job(self, job: str) -> JobKeys:
         """Name the keys of one job of this partition."""

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from .cursor import Cursor
 from .entry_id import ZERO, EntryId
+from .errors import CheckpointError
 from .positions import Group, Positions
 from .slices import Place, Slice
 
@@ -72,11 +73,21 @@ class Offsets(Generic[P]):
         return self._cursors[place].number if place in self else None
 
     async def publish(self) -> None:
-        """Publish what was done since the last time. Raises LogUnavailable."""
+        """Publish what was done since the last time, of every partition for which that works.
+
+        Raises what the last one that failed raised.
+        """
+        failed: CheckpointError | None = None
         for place, cursor in list(self._cursors.items()):
             if made := cursor.progress:
-                await self._group.advance(place, made)
-                cursor.published(made)
+                try:
+                    await self._group.advance(place, made)
+                except CheckpointError as error:
+                    failed = error
+                else:
+                    cursor.published(made)
+        if failed:
+            raise failed
 
 
 async def _position(place: Place, cursor: Cursor, source: Positions) -> EntryId:

@@ -12,18 +12,26 @@ from .errors import (
     LogNotReady,
     LogRefused,
     LogUnavailable,
+    SchemaTooNew,
     UnsupportedServer,
 )
 
-AWAY = (LogUnavailable, LogNotReady, ArchiveUnavailable, UnsupportedServer, LogRefused)
+AWAY = (
+    LogUnavailable,
+    LogNotReady,
+    LogRefused,
+    ArchiveUnavailable,
+    SchemaTooNew,
+    UnsupportedServer,
+)
 """What a worker that runs waits for: a server starts again, a replica takes over, the log is
-restored, an operator mends what is refused."""
+restored, an operator mends what is refused or replaces the worker."""
 
 SHORTEST, LONGEST = 0.1, 1.0
 
 
 class Outage:
-    """Whether a server is away: one line in the log when it goes, one when it is back."""
+    """Whether a server is away: one line in the log for each reason, one when it is back."""
 
     met: ClassVar[Counter[str]] = Counter()
     """How many there were in this process, by the error that began them."""
@@ -32,12 +40,15 @@ class Outage:
         """Report to `logger`."""
         self._logger = logger
         self._since: float | None = None
+        self._told: set[type[CheckpointError]] = set()
 
     def wait(self, error: CheckpointError) -> float:
         """Return how many seconds to wait before the next try: longer with time, and uneven."""
         if self._since is None:
             self._since = monotonic()
             self.met[type(error).__name__] += 1
+        if type(error) not in self._told:
+            self._told.add(type(error))
             self._logger.warning("%s. Trying again until it is back", error)
         lasted = monotonic() - self._since
         # Uneven, so that many workers do not return all at the same moment.
@@ -48,3 +59,4 @@ class Outage:
         if self._since is not None:
             self._logger.info("Back after %.1f s", monotonic() - self._since)
             self._since = None
+            self._told.clear()

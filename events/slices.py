@@ -1,15 +1,19 @@
 """Slices: runs of consecutive entries of one partition, read from Redis as they come."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from time import monotonic
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from .async_lines import AsyncLines
 from .entry_id import EntryId
-from .errors import LogUnavailable
+from .errors import CheckpointError
 from .keys import PartitionKeys
 from .script import Argument
+
+log = logging.getLogger(__name__)
 
 RawEntry: TypeAlias = Sequence[Any]
 """An entry as the parser made it: its id, and the list of its field names and values, as bytes."""
@@ -22,6 +26,9 @@ P = TypeVar("P", bound=Place)
 BYTES_AT_ONCE = 32 * 1024 * 1024
 """About as much is read in one call, if that is fewer entries than asked for: XREAD counts entries,
 and a thousand of them may be anything from 100 kB to 1 GB."""
+LOOK_SECONDS = 1.0
+"""How often a log that holds something else is looked at again."""
+
 ONE_IN = 16
 """The part of what was read that is looked at to learn how large the entries are."""
 
@@ -51,6 +58,8 @@ class Reader:
         self._left_some = False
         """Whether the last call may have left entries that were there."""
         self._waiting: asyncio.Timeout | None = None
+        self._aside: dict[bytes, float] = {}
+        """Logs that hold something else, and when they were looked at: the others are read on."""
 
     async def read(self, positions: Mapping[P, EntryId], seconds: float) -> dict[P, list[RawEntry]]:
         """Read what comes after each position, waiting up to `seconds` for the first entry.
@@ -58,6 +67,7 @@ class Reader:
         Partitions with nothing new are left out. Returns early, with nothing, when woken. Raises
         LogUnavailable.
         """
+        positions = await self._readable(positions)
         if positions and not self._sizes:  # before so many are read, one is looked at
             await self._ask(self._redis.execute, positions)
         # Waking closes the connection of a call that waits, so what may find much does not wait.
@@ -95,15 +105,45 @@ class Reader:
         count = self._count(len(positions))
         try:
             reply = await ask("XREAD", "COUNT", count, *block, "STREAMS", *keys, *after)
-        except LogUnavailable:
+        except CheckpointError:
             self._sizes = []  # perhaps they have grown, and it was too much
-            raise
+            for key in keys:
+                await self._look_at(key)
+            if not self._aside.keys() & keys.keys():
+                raise
+            rest = {
+                place: one for place, one in positions.items() if _log(place) not in self._aside
+            }
+            return await self._ask(ask, rest, *block) if rest else {}
         found = {keys[key]: entries for key, entries in reply or ()}
         self._left_some = any(len(entries) >= count for entries in found.values())
         if found:
             looked_at = (entries[::ONE_IN] for entries in found.values())
             self._sizes = [sum(map(len, fields)) for some in looked_at for _, fields in some]
         return found
+
+    async def _readable(self, positions: Mapping[P, EntryId]) -> Mapping[P, EntryId]:
+        """Leave out the logs that hold something else, until they do no more."""
+        for key, since in list(self._aside.items()):
+            if monotonic() - since > LOOK_SECONDS:
+                await self._look_at(key)
+        if not self._aside:
+            return positions
+        return {place: one for place, one in positions.items() if _log(place) not in self._aside}
+
+    async def _look_at(self, key: bytes) -> None:
+        kind = await self._redis.execute("TYPE", key)
+        if kind in (b"stream", b"none"):
+            self._aside.pop(key, None)
+            return
+        if key not in self._aside:
+            log.warning(
+                "%s is a %s, and should be a stream; the other partitions are read on. `checkpoint "
+                "restore` mends it from the archive",
+                key.decode(),
+                kind.decode(),
+            )
+        self._aside[key] = monotonic()
 
     def _count(self, partitions: int) -> int:
         """Say how many entries of each partition to ask for, if they are as large as the last."""

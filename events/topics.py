@@ -1,7 +1,7 @@
 """Topics: how many partitions each has, as Redis stores it."""
 
 from .async_lines import AsyncLines
-from .errors import InvalidName, PartitionCountMismatch
+from .errors import InvalidName, LogNotReady, PartitionCountMismatch
 from .keys import topic_meta
 
 
@@ -30,6 +30,11 @@ class Topics:
             return known
         stored = await self._redis.execute("HGET", _meta(topic), "partitions")
         if stored is not None:
+            if not stored.isdigit():
+                raise LogNotReady(
+                    f"The key {_meta(topic)} says that there are {stored!r} partitions: "
+                    "`checkpoint restore` mends it from the archive"
+                )
             self._counts[topic] = int(stored)
         return self._counts.get(topic)
 

@@ -16,7 +16,7 @@ from checkpoint.events.work import Observe, Stopwatch, unobserved
 from .change import parse_written, write_views
 from .fold import JobState
 from .projection import by_job, project
-from .view import parse_position, parse_states, read_states
+from .view import parse_position, parse_states, read_position, read_states
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,14 @@ class Projector:
     async def position(self, partition: int) -> EntryId:
         """Return the last entry id that the partition's views have."""
         keys = PartitionKeys(self._namespace, partition)
-        return parse_position(await self._redis.execute("GET", keys.position))
+        stored, dropped = await self._redis.run_loaded(read_position(keys))
+        if dropped:
+            log.warning(
+                "%s: it was no position of this log (%r); its views begin again with the log",
+                keys.position,
+                dropped[:40],
+            )
+        return parse_position(stored)
 
     async def apply(self, part: Slice) -> EntryId:
         """Apply what the views lack of a slice, and return where they stand now.

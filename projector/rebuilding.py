@@ -41,7 +41,7 @@ def read_views(partition: PartitionKeys, jobs: Sequence[str]) -> Call:
     """Ask for the views of jobs of one partition as they stand."""
     keys = [partition.meta, partition.position]
     for job in jobs:
-        keys += partition.job(job)[:2]
+        keys += partition.job(job)
     return Call(READ_VIEWS.for_log(partition.namespace), keys, [])
 
 

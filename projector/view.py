@@ -5,6 +5,7 @@ completed stage in the order of the state's checkpoints, so that one stage can b
 others. The stamp is `incarnation version`, and the token of the call if the view was rebuilt.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,13 +16,15 @@ from msgspec.structs import replace
 from checkpoint.events import codec
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.errors import LogNotReady
+from checkpoint.events.errors import JobDamaged, LogNotReady
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.script import Call, Script
+from checkpoint.events.steps import Steps, command
 
 from .fold import NOTHING, Checkpoint, JobState, fold_all
 
 READ_JOB = Script.load("checkpoint.projector", "read_job")
+READ_POSITION = Script.load("checkpoint.projector", "read_position")
 READ_STATES = Script.load("checkpoint.projector", "read_states")
 
 BESIDE_DATA = 2
@@ -77,7 +80,9 @@ def read_job(namespace: str, partitions: int, job: str, stage: str = "") -> Call
 
 
 def parse_job(reply: Sequence[Any]) -> JobReading:
-    """Read the answer to `read_job`; LogNotReady where Redis holds no log."""
+    """Read the answer to `read_job`; LogNotReady where Redis holds no log, JobDamaged."""
+    if reply[0] == b"DAMAGED":
+        raise JobDamaged
     if reply[0] != b"OK":
         raise LogNotReady
     _, now_ms, at, view, unapplied = reply
@@ -97,7 +102,10 @@ def parse_unapplied(incarnation: EntryId, found: Sequence[Any]) -> list[Entry]:
 
 def parse_view(view: Sequence[bytes]) -> JobState:
     """Read a view; one that is damaged is NOTHING."""
-    return parse_state(view[1], view[BESIDE_DATA:]) if len(view) >= BESIDE_DATA else NOTHING
+    if len(view) < BESIDE_DATA:
+        return NOTHING
+    state = parse_state(view[1], view[BESIDE_DATA:])
+    return state if parse_stamp(view) == (state.incarnation, state.version) else NOTHING
 
 
 def parse_state(encoded: bytes, data: Sequence[bytes] | None = None) -> JobState:
@@ -163,6 +171,29 @@ def _state_and_stamp(
     return known if is_whole else NOTHING, stamp
 
 
+def read_position(partition: PartitionKeys) -> Call:
+    """Ask for the projector's position; one that cannot be is dropped."""
+    return Call(READ_POSITION, [partition.position, partition.log], [])
+
+
+POSITION = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def find_position(partition: PartitionKeys) -> Steps[EntryId]:
+    """Look up the projector's position; one that cannot be is as none, and stays."""
+    if (yield from command("TYPE", partition.position)) != b"string":
+        return ZERO
+    return parse_position((yield from command("GET", partition.position)))
+
+
+def is_position(stored: bytes) -> bool:
+    """Say whether what is stored as a position is an entry id."""
+    return POSITION.fullmatch(stored) is not None
+
+
 def parse_position(reply: bytes | None) -> EntryId:
-    """Read a stored position; a projector that never ran stands before the first entry."""
-    return EntryId.parse(reply) if reply else ZERO
+    """Read a stored position; a projector that never ran stands before the first entry.
+
+    So does one whose position is no entry id: what views have already changes nothing in them.
+    """
+    return EntryId.parse(reply) if reply and is_position(reply) else ZERO

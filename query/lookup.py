@@ -9,7 +9,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import (
     ArchiveUnavailable,
-    CheckpointError,
+    JobDamaged,
     JobNotLive,
     UndecodableEntry,
 )
@@ -74,12 +74,24 @@ def look_up(place: Place, job: str, stage: str = "") -> Steps[Answer]:
     it lost the log.
     """
     call = read_job(place.namespace, place.partitions, job, stage)
-    reading = parse_job((yield from on_fresh_log(place, call)))
+    reply = yield from on_fresh_log(place, call)
+    try:
+        reading = parse_job(reply)
+    except JobDamaged as error:
+        raise damaged(job) from error
     if not reading.is_complete:
         return (yield from _without_view(place, job, reading))
     state = reading.state
     source = Source.LOG if reading.entries else Source.VIEW
     return Answer(state, status_of(state, reading.now_ms), source)
+
+
+def damaged(job: str) -> JobDamaged:
+    """Make the error for a job of which Redis holds something that cannot be read."""
+    return JobDamaged(
+        f"What Redis holds of job {job!r} cannot be read: `checkpoint rebuild --job {job}` makes "
+        "it anew from log and archive"
+    )
 
 
 def ask_archive(job: str) -> Steps[Answer]:
@@ -109,10 +121,12 @@ def _without_view(place: Place, job: str, reading: JobReading) -> Steps[Answer]:
     partition = PartitionKeys(place.namespace, partition_of(job, place.partitions))
     entries = [*archived, *(yield from scan(partition, job, after))]
     # the job may have gone on since the reading, so there may be more than the head told of
-    if [one.version for one in entries[: head.version]] != list(range(1, head.version + 1)):
-        raise CheckpointError(
+    known = [one.version for one in entries[: head.version]]
+    if len(known) < head.version or known != list(range(1, head.version + 1)):
+        raise JobDamaged(
             f"The view of job {job!r} is lost, and not all entries up to version {head.version} "
-            "are in the log or the archive: see `checkpoint verify`"
+            "are in the log or the archive: `checkpoint verify` names them, and "
+            f"`checkpoint rebuild --job {job}` lets the job go on from those that are"
         )
     state = fold_all(NOTHING, entries)
     source = Source.ARCHIVE if archived else Source.LOG
@@ -128,6 +142,11 @@ def _archived(place: Place, job: str, incarnation: EntryId) -> Steps[list[Entry]
     except ArchiveUnavailable:
         return []
     return [one for one in entries if one.incarnation == incarnation]
+
+
+def is_whole(entries: Sequence[Entry]) -> bool:
+    """Say whether an incarnation's entries begin with the first one and have no gap."""
+    return [one.version for one in entries] == list(range(1, len(entries) + 1))
 
 
 def scan(partition: PartitionKeys, job: str, after: EntryId) -> Steps[list[Entry]]:

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from checkpoint.events.creation import Log
 from checkpoint.events.entry_id import EntryId
+from checkpoint.events.errors import ArchiveNotReady
 from checkpoint.events.event import DAY_MS
 
 from . import storing
@@ -73,6 +74,12 @@ def begin(lost: Loss, archive: Archive) -> tuple[Restoration, list[str]]:
 
 def begin_after(log: Log, dropped: Mapping[int, EntryId], archive: Archive) -> None:
     """Register a log whose partitions have dropped entries, up to an id, and put that on record."""
+    archive.migrate()
+    if archive.transact(lambda connection: connection.execute(query("has_events")).fetchone()):
+        raise ArchiveNotReady(
+            "The archive has events, and does not know of which log: restore it from a backup, or "
+            "drop its schema to begin another archive"
+        )
     archive.register_log(log)
 
     def record(connection: Connection) -> None:

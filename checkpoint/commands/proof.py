@@ -150,6 +150,7 @@ def _described(one: "Discrepancy") -> dict[str, Any]:
     return {
         "kind": one.kind,
         "what": one.what,
+        "cure": one.mended_by,
         "partition": one.partition,
         "id": one.entry or None,
         "job_id": one.job or None,

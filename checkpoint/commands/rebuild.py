@@ -38,10 +38,11 @@ SHOWN = 20
 @as_json
 @reported
 def rebuild(partition: int | None, job: str | None, *, as_json: bool) -> None:
-    """Make the views anew from archive and log, while the system runs.
+    """Make what Redis keeps of jobs anew from archive and log, while the system runs.
 
-    Says which views were lost or not what the log says. It can be interrupted and run again. Exits
-    with 1 if a view had to be left as it was.
+    Says which views were lost or not what the log says, and which jobs were put back, for their
+    heads were lost or could not be read. It can be interrupted and run again. Exits with 1 if a
+    job had to be left as it was; --job lets one go on from what is on record of it.
     """
     if partition is not None and job is not None:
         raise click.UsageError("--partition and --job cannot be given together")
@@ -51,6 +52,8 @@ def rebuild(partition: int | None, job: str | None, *, as_json: bool) -> None:
     else:
         click.echo(f"{times(rebuilt.views, 'view')} rebuilt")
         _list_jobs("lost or not what the log says until now", rebuilt.differed)
+        _list_jobs("put back, whose heads were lost or could not be read", rebuilt.put_back)
+        _list_jobs("dropped: keys that held something else", rebuilt.dropped)
         _list_jobs("left as they are: not all of their entries are on record", rebuilt.left)
     sys.exit(bool(rebuilt.left))
 
@@ -65,12 +68,14 @@ def _list_jobs(what: str, jobs: list[str]) -> None:
 
 
 def _rebuild_job(place: Place, job: str) -> Steps["Rebuilt"]:
-    from checkpoint.rebuild import rebuild_job  # noqa: PLC0415 - `--help` is fast
+    from checkpoint.rebuild import Rebuilt, rebuild_job  # noqa: PLC0415 - `--help` is fast
 
-    known = yield from look_up_past(place, check_name("job", job))
-    if known.status is Status.UNKNOWN:
-        raise no_such_job(job, has_archive=place.has_archive)
-    return (yield from rebuild_job(place, job))
+    rebuilt = yield from rebuild_job(place, check_name("job", job))
+    if rebuilt == Rebuilt():
+        known = yield from look_up_past(place, job)
+        if known.status is Status.UNKNOWN:
+            raise no_such_job(job, has_archive=place.has_archive)
+    return rebuilt
 
 
 def _rebuild(partition: int | None) -> "Rebuilt":
@@ -110,6 +115,8 @@ def _rebuild_all(servers: Servers, place: Place, partitions: Iterable[int]) -> "
         sum(part.views for part in parts),
         [job for part in parts for job in part.differed],
         [job for part in parts for job in part.left],
+        [job for part in parts for job in part.put_back],
+        [key for part in parts for key in part.dropped],
     )
 
 

@@ -1,10 +1,11 @@
-"""Commands for who looks after the servers: doctor, lag, restore."""
+"""Commands for who looks after the servers: doctor, lag, migrate, restore."""
 
 import sys
 
 import click
 
 from checkpoint.events.settings import Settings
+from checkpoint.events.steps import AskArchive, Steps
 from checkpoint.query.lag import measure_lag
 
 from .reporting import as_json, look, reported, run
@@ -43,6 +44,40 @@ def lag(*, as_json: bool) -> None:
     from .sheets import lag_table  # noqa: PLC0415 - rich
 
     say(lag_table(lags))
+
+
+@click.command()
+@click.option(
+    "--register",
+    is_flag=True,
+    help="Where the archive was lost, without a backup: begin another with what the log still has.",
+)
+@reported
+def migrate(*, register: bool) -> None:
+    """Bring the archive's schema up to this release, or create it; give its roles their rights.
+
+    A snapshotter that starts does the same with a schema that is there. The user must own it.
+    """
+    from checkpoint.registration import register as steps  # noqa: PLC0415 - psycopg
+
+    settings = Settings.from_env()
+    for name in run(settings, _migrated()):
+        click.echo(f"applied {name}")
+    if register:
+        for number, last in run(settings, steps(settings.namespace)).items():
+            click.echo(f"partition {number}: what the log dropped, up to {last}, is not archived")
+    version: int = run(settings, _version())
+    click.echo(f"the archive has schema version {version}")
+
+
+def _migrated() -> Steps[list[str]]:
+    applied: list[str] = yield AskArchive(lambda archive: archive.migrate())
+    return applied
+
+
+def _version() -> Steps[int]:
+    version: int = yield AskArchive(lambda archive: archive.schema_version())
+    return version
 
 
 @click.command()

@@ -21,8 +21,13 @@ local function named(pairs_of)
   return map
 end
 
+-- What holds something else is as if it was not there: who looks at the keys names it
+local function id_or_none(stored)
+  return type(stored) == 'string' and string.find(stored, '^%d+%-%d+$') and stored or '0-0'
+end
+
 local stream, groups = nil, {}
-if redis.call('EXISTS', log) == 1 then
+if redis.call('TYPE', log).ok == 'stream' then
   stream = named(redis.call('XINFO', 'STREAM', log))
   for _, info in ipairs(redis.call('XINFO', 'GROUPS', log)) do
     local group = named(info)
@@ -31,7 +36,8 @@ if redis.call('EXISTS', log) == 1 then
 end
 
 local function after(position, count)
-  return redis.call('XRANGE', log, '(' .. position, '+', 'COUNT', count)
+  local found = redis.pcall('XRANGE', log, '(' .. position, '+', 'COUNT', count)
+  return found.err and {} or found -- no log gives such an id
 end
 
 local function lacking(position, oldest, group)
@@ -48,11 +54,11 @@ local function measure(position, group)
   return {position, lacking(position, oldest[1], groups[group]), oldest[1]}
 end
 
-local archived = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
+local archived = redis.pcall('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
 local time = redis.call('TIME')
 return {
   time[1] * 1000 + math.floor(time[2] / 1000),
   stream and stream['last-generated-id'] or '0-0',
-  measure(redis.call('GET', KEYS[2]) or '0-0', ARGV[1]),
+  measure(id_or_none(redis.pcall('GET', KEYS[2])), ARGV[1]),
   measure(archived and archived[1] or '0-0', ARGV[2]),
 }

@@ -5,7 +5,10 @@
 -- KEYS[2]  meta       hash    fence: ms since when Redis has lost nothing
 -- ARGV[1]  archived   entry id up to which the archive holds everything
 
-local meta = redis.call('HMGET', KEYS[2], 'id', 'fence')
+-- Of the watermark, nothing is lost: it is what is published. A partition whose meta holds something
+-- else has no log
+if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then redis.call('DEL', KEYS[1]) end
+local meta = redis.pcall('HMGET', KEYS[2], 'id', 'fence')
 if not meta[1] then return 0 end
 
 -- XADD refuses an id that is not greater than the last one: that is the comparison

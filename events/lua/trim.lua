@@ -7,9 +7,11 @@
 -- KEYS[3]  watermark  stream  its last id is the last entry id that the archive has
 -- ARGV[1]  margin     ms: entries younger than this stay
 
-local position = redis.call('GET', KEYS[2])
-local archived = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
-if not position or not archived then return 0 end
+-- Where one of the keys holds something else, nothing is dropped: who looks at them names it
+local position = redis.pcall('GET', KEYS[2])
+local archived = redis.pcall('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
+if type(position) ~= 'string' or not string.find(position, '^%d+%-%d+$') or not archived then return 0 end
+if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then return 0 end
 
 local function parts(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')

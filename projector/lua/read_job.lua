@@ -1,6 +1,7 @@
 -- read_job(stage or "") -> {"OK", now in ms, {incarnation, version} or {}, the view,
 --                           entries that are not in it: version, entry id, event, version, …}
 --                        | {"LOGNOTREADY"} | error READONLY on a replica
+--                        | {"DAMAGED"} if the head cannot be read
 --
 -- All that a resume point needs, in one round trip and at one instant.
 --
@@ -20,11 +21,15 @@ if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local at = call('HMGET', KEYS[3], 'incarnation', 'version')
-if not at[1] then return {'OK', now, {}, {}, {}} end
+local at = redis.pcall('HMGET', KEYS[3], 'incarnation', 'version')
+if not at.err and not at[1] and not at[2] then return {'OK', now, {}, {}, {}} end
+if at.err or not string.find(at[1] or '', '^%d+%-%d+$') or not string.find(at[2] or '', '^%d+$') or #at[2] > 15 then
+  return {'DAMAGED'}
+end
 
 local stage = ARGV[1]
-local view = call('LRANGE', KEYS[4], 0, stage == '' and -1 or 1)
+local view = redis.pcall('LRANGE', KEYS[4], 0, stage == '' and -1 or 1)
+if view.err then view = {} end -- a key of another type is no view
 local incarnation, applied = string.match(view[1] or '', '^(%S+) (%d+)')
 if incarnation ~= at[1] then
   view, applied = {}, 0

@@ -19,7 +19,8 @@
 local call = redis.call
 if call('EXISTS', KEYS[1]) == 0 then return {'LOGNOTREADY'} end
 
-local position = call('GET', KEYS[2]) or '0-0'
+local position = redis.pcall('GET', KEYS[2])
+if type(position) ~= 'string' or not string.find(position, '^%d+%-%d+$') then position = '0-0' end
 local keep = tonumber(ARGV[1])
 
 -- Sequence numbers may be beyond what a Lua number holds exactly: compared as digits.
@@ -37,8 +38,8 @@ local function entry_of(head, version)
 end
 
 local function may_be_written(head, incarnation, version, id)
-  local now = call('HMGET', head, 'incarnation', 'version')
-  if now[1] ~= incarnation then return false end
+  local now = redis.pcall('HMGET', head, 'incarnation', 'version')
+  if now.err or now[1] ~= incarnation then return false end
   local entry = entry_of(head, version)
   if entry and entry ~= id then return false end
   if tonumber(now[2]) == version then return true end

@@ -25,14 +25,18 @@
 --     drop        places
 --     append      elements
 
-local call = redis.call
-local position = call('GET', KEYS[1]) or '0-0'
+local call, pcall = redis.call, redis.pcall
+local position = pcall('GET', KEYS[1]) or '0-0'
+-- What is no position is as none: the projector looks it up again, which drops it
+if type(position) ~= 'string' or not string.find(position, '^%d+%-%d+$') then position = '0-0' end
 if position ~= ARGV[1] then return {'MOVED', position} end
 if #call('XRANGE', KEYS[2], ARGV[2], ARGV[2]) == 0 then return {'LOST'} end
 
 local jobs = #KEYS / 2 - 1
 for job = 1, jobs do
-  if (call('LINDEX', KEYS[2 * job + 2], 0) or '') ~= ARGV[2 + job] then return {'MOVED', position} end
+  local stamp = pcall('LINDEX', KEYS[2 * job + 2], 0) or ''
+  if type(stamp) ~= 'string' then stamp = '' end -- a key of another type is no view
+  if stamp ~= ARGV[2 + job] then return {'MOVED', position} end
 end
 
 local at = 2 + jobs
@@ -62,7 +66,7 @@ for k = 3, #KEYS, 2 do
   at = at + 3
 
   local first, last = arguments()
-  local lives = (anew or first <= last) and call('HGET', head, 'incarnation') == incarnation
+  local lives = (anew or first <= last) and pcall('HGET', head, 'incarnation') == incarnation
   if lives then with_each('HDEL', head, first, last) end
   if anew then call('DEL', view) end
   first, last = arguments()

@@ -13,6 +13,7 @@ what a discarded dead letter was: the report lists those (see snapshotter/chain.
 from checkpoint.events.creation import Log, find_log
 from checkpoint.events.errors import ArchiveNotConfigured, LogNotReady, LogUnavailable
 from checkpoint.events.freshness import Place, find_behind, older, on_fresh_log
+from checkpoint.events.keys import topic_meta
 from checkpoint.events.steps import AskArchive, Steps
 from checkpoint.projector.view import parse_job, read_job
 from checkpoint.snapshotter import restorations
@@ -21,6 +22,7 @@ from checkpoint.snapshotter.discrepancy import Discrepancy
 from checkpoint.snapshotter.restorations import Restoration
 
 from .inspection import Inspection
+from .keys import RESTORE, check_foreign, wrong_types, wrong_values
 from .report import Report
 
 
@@ -67,20 +69,31 @@ def verify(
 
 
 def _look_at_redis(place: Place, log: Log | None, report: Report) -> Steps[None]:
-    """Make sure that Redis holds this log, or name what it lacks at its end; LogNotReady."""
+    """Make sure that Redis holds this log, or name what it lacks; LogNotReady."""
+    yield from check_foreign(place.namespace, [topic_meta(place.namespace)])
     known = yield from find_log(place.namespace)
     if log and known and known.id != log.id:
         raise LogNotReady(
             f"Redis holds another log {place.namespace!r} than the archive: see that REDIS_URL and "
             "POSTGRES_URL belong together"
         )
+    yield from _named(report, wrong_types(place))
     if log and (behind := (yield from find_behind(place))):
         for number, logged, archived in behind:
             what = f"the log ends at {logged}, and the archive has entries up to {archived}"
             report.name([Discrepancy("log", what, number)])
         raise LogNotReady(older(behind))
+    yield from _named(report, wrong_values(place._replace(has_archive=log is not None)))
     reply = yield from on_fresh_log(place, read_job(place.namespace, place.partitions, "-"))
     parse_job(reply)
+
+
+def _named(report: Report, look: Steps[list[Discrepancy]]) -> Steps[None]:
+    """Name what is wrong with keys; LogNotReady where the log cannot be read for it."""
+    wrong = yield from look
+    report.name(wrong)
+    if lost := next((one for one in wrong if one.cure == RESTORE), None):
+        raise LogNotReady(f"{lost.what}: {lost.cure}")
 
 
 def _of_another(kept: Digest, log: Log) -> list[Discrepancy]:

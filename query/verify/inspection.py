@@ -12,7 +12,7 @@ from checkpoint.events.event import AnyEvent, EventsLost
 from checkpoint.events.freshness import Place, last_id
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
-from checkpoint.projector.view import parse_position
+from checkpoint.projector.view import find_position
 from checkpoint.snapshotter import dead_letters, digest, gaps
 from checkpoint.snapshotter.chain import Head, genesis
 from checkpoint.snapshotter.chain_audit import ChainAudit
@@ -21,9 +21,10 @@ from checkpoint.snapshotter.discrepancy import Discrepancy
 from checkpoint.snapshotter.gaps import Gap
 from checkpoint.snapshotter.restorations import Restoration
 from checkpoint.snapshotter.rows import Row, job_rows, page, row_before
-from checkpoint.snapshotter.storing import Standing
+from checkpoint.snapshotter.storing import Standing, check_positions
 
 from .comparison import columns, event_of, of_row
+from .keys import scan_foreign
 from .log import Fields, LogCheck
 from .report import Report
 from .views import ViewCheck
@@ -49,6 +50,7 @@ class Inspection:
         """Go over all partitions, and then over all views."""
         if self.log is not None:
             standings: dict[int, Standing] = yield AskArchive(digest.standing)
+            check_positions(standings, range(self.log.partitions))
             self.report.total = sum(one.head.number for one in standings.values())
             for number, standing in standings.items():
                 yield from self._partition(number, self.log, standing, kept.get(number))
@@ -58,12 +60,15 @@ class Inspection:
             for number in range(self.place.partitions):
                 yield from self._tail(number, standings[number].position if self.log else ZERO)
             yield from self._views()
+            foreign, _ = yield from scan_foreign(self.place.namespace)
+            self.report.name(one.told(self.place.namespace) for one in foreign)
 
     def one_job(self, job: str) -> Steps[None]:
         """Go over what there is of one job."""
         number = partition_of(job, self.place.partitions)
         if self.log is not None:
             standings: dict[int, Standing] = yield AskArchive(digest.standing)
+            check_positions(standings, range(self.log.partitions))
             rows: list[Row] = yield AskArchive(partial(job_rows, job))
             self.report.total = len(rows)
             for row in rows:
@@ -179,7 +184,7 @@ class Inspection:
     def _tail(self, number: int, position: EntryId) -> Steps[None]:
         """Count what is still on its way, and look for the heads of its jobs."""
         keys = PartitionKeys(self.place.namespace, number)
-        applied = parse_position((yield from command("GET", keys.position)))
+        applied = yield from find_position(keys)
         end = yield from last_id(keys)  # it may grow faster than this reads
         after, unarchived, unapplied = min(position, applied), 0, 0
         while entries := (yield from self._log_check(number).further(after, end)):
@@ -220,7 +225,7 @@ class Inspection:
             cursor, names = yield from command("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
             done = cursor == b"0"
             for name in names:
-                job = name.partition(b":head:")[2].decode()
+                job = name.partition(b":head:")[2].decode(errors="replace")
                 jobs[partition_of(job, self.place.partitions)] |= {job}
             for number, some in jobs.items():
                 if len(some) >= JOBS_AT_ONCE or (done and some):

@@ -9,13 +9,15 @@ from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import UndecodableEntry
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
-from checkpoint.snapshotter.discrepancy import Discrepancy
+from checkpoint.snapshotter.discrepancy import BACKUP, Discrepancy
 from checkpoint.snapshotter.restorations import Restoration
 from checkpoint.snapshotter.rows import Row, page
 
 from .comparison import is_same, of_row, what_differs
 
 ENTRIES_AT_ONCE = 1000
+
+ARCHIVED = "the archive keeps it, and `checkpoint rebuild` makes anew what Redis has of the job"
 
 Fields = Sequence[bytes]
 
@@ -80,14 +82,14 @@ class LogCheck:
         if row is None:
             if logged is not None:
                 what = "the log has it, and the archive, whose position is past it, has not"
-                yield of_logged(number, name, logged, what)
+                yield of_logged(number, name, logged, what)._replace(cure=BACKUP)
         elif logged is None:
             is_explained = any(one.logged < name <= one.archived for one in self.lost)
             if first is not None and name >= first and not is_explained:
                 what = f"the archive has it, and the log, which goes back to {first}, has not"
-                yield of_row(number, row, "log", what)
+                yield of_row(number, row, "log", what)._replace(cure=ARCHIVED)
         elif not is_same(number, row, logged):
-            yield of_row(number, row, "log", what_differs(row, logged))
+            yield of_row(number, row, "log", what_differs(row, logged))._replace(cure=ARCHIVED)
 
 
 def of_logged(partition: int, name: EntryId, logged: Fields, what: str) -> Discrepancy:

@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId, utc
-from checkpoint.events.errors import UndecodableEntry
+from checkpoint.events.errors import JobDamaged, UndecodableEntry
 from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
-from checkpoint.projector.view import Head, parse_job, parse_position, read_job
-from checkpoint.query.lookup import SCAN_ENTRIES, Status, decoded, status_of
+from checkpoint.projector.view import Head, find_position, parse_job, read_job
+from checkpoint.query.lookup import SCAN_ENTRIES, Status, decoded, is_whole, status_of
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.discrepancy import Discrepancy
 
@@ -23,10 +24,7 @@ from .comparison import hashed, hashed_state, states
 
 LIVES_AT_ONCE = 100
 SHOWN_VERSIONS = 10
-LOST = (
-    "the view lacks what the projectors applied (answers come from log and archive; `checkpoint "
-    "rebuild` makes it anew)"
-)
+LOST = "the view lacks what the projectors applied, so answers come from log and archive"
 
 
 class _Seen(NamedTuple):
@@ -58,7 +56,7 @@ class ViewCheck:
     def _differing(self, jobs: Sequence[str]) -> Steps[dict[str, list[Discrepancy]]]:
         # In this order: an event that a view has was in the log before, and it is in the archive
         # before it is trimmed.
-        applied = parse_position((yield from command("GET", self.keys.position)))
+        applied = yield from find_position(self.keys)
         seen = {}
         for job in jobs:
             seen[job] = yield from self._see(job)
@@ -78,8 +76,12 @@ class ViewCheck:
         reply = yield from on_fresh_log(self.place, call)
         try:
             reading = parse_job(reply)
+        except JobDamaged:
+            return _Seen(0, None, NOTHING, None, is_complete=True, trouble="the head is unreadable")
         except (msgspec.MsgspecError, UndecodableEntry, LookupError, ValueError) as error:
-            return _Seen(0, None, NOTHING, None, is_complete=True, trouble=f"unreadable: {error}")
+            return _Seen(
+                0, None, NOTHING, None, is_complete=True, trouble=f"the view is unreadable: {error}"
+            )
         unapplied = reading.entries[0].id if reading.entries else None
         view = hashed_state(reading.view)
         return _Seen(reading.now_ms, reading.head, view, unapplied, reading.is_complete)
@@ -88,8 +90,8 @@ class ViewCheck:
         """Find the entries on record of the jobs' incarnations; none of a job with a row amiss."""
         position = ZERO
         if self.place.has_archive:
-            positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
-            position = positions[self.keys.partition]
+            number = self.keys.partition
+            position = yield AskArchive(lambda archive: archive.position(number))
         found: dict[str, dict[EntryId, Entry]] = {job: {} for job in seen}
         for entry in (yield from self._tail(frozenset(seen), position)):
             found[entry.event.job][entry.id] = entry
@@ -125,7 +127,7 @@ class ViewCheck:
         """Say what is amiss with a job: of which version, and what."""
         _, head, view, unapplied, is_complete, trouble = seen
         if trouble:
-            yield 0, f"the view is {trouble}"
+            yield 0, trouble
         elif history is None:
             return
         elif head is None:
@@ -134,7 +136,7 @@ class ViewCheck:
             life = [one for one in history if one.incarnation == head.incarnation]
             if not is_complete or (unapplied and unapplied <= applied):
                 yield head.version, f"{LOST}: it has version {view.version}"
-            else:
+            elif is_whole(life):
                 folded = fold_all(NOTHING, (one for one in life if one.id <= view.id))
                 yield from ((view.version, what) for what in states(view, folded))
             yield from _missing(head, life, has_archive=self.place.has_archive)
@@ -151,8 +153,8 @@ def _missing(head: Head, life: Sequence[Entry], *, has_archive: bool) -> Iterato
     """Name the versions that are on record nowhere; an archive's own gaps are named as such."""
     known = {one.version for one in life}
     last = max(known, default=0) if has_archive else 0
-    gone = [version for version in range(last + 1, head.version + 1) if version not in known]
-    if gone:
+    missing = (version for version in range(last + 1, head.version + 1) if version not in known)
+    if gone := list(islice(missing, SHOWN_VERSIONS + 1)):
         names = ", ".join(map(str, gone[:SHOWN_VERSIONS])) + (
             ", …" if gone[SHOWN_VERSIONS:] else ""
         )

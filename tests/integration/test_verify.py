@@ -456,7 +456,7 @@ def test_a_lost_view_is_named(log: RealLog) -> None:
     for found in (verified(log), verified(log, job="job-1")):
         [lost] = found
         assert (lost.kind, lost.job, lost.version) == ("view", "job-1", 3)
-        assert "rebuild" in lost.what
+        assert "rebuild --job job-1" in lost.mended_by
 
 
 def test_a_tampered_view_is_named_by_what_differs(log: RealLog) -> None:
