@@ -23,9 +23,10 @@ from checkpoint.events.server import problems, read_info, warnings
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps
 from checkpoint.query.verify.keys import check_foreign, scan_foreign, wrong_types, wrong_values
-from checkpoint.snapshotter import dead_letters, pipelines, restorations
+from checkpoint.snapshotter import dead_letters, pipelines, restorations, schema
+from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.restorations import Restoration
-from checkpoint.snapshotter.roles import LackingRight
+from checkpoint.snapshotter.roles import LackingRight, lacking_rights
 
 from .health import live_members
 from .lookout import OLD_SECONDS, describe_age
@@ -95,11 +96,12 @@ def _looks(settings: Settings, *, has_redis: bool, has_archive: bool) -> Iterato
     if has_redis:
         yield "log", lambda: _log(settings)
         yield "keys", lambda: _keys(settings, has_archive=has_archive)
+    if has_redis and has_archive:
+        yield "log and archive", lambda: check_same_log(settings.namespace)
+    if has_redis:
         yield "lag", lambda: _lag(settings)
         yield "projector", partial(_worker, settings, "projector")
         yield "snapshotter", partial(_worker, settings, "snapshotter")
-    if has_redis and has_archive:
-        yield "log and archive", lambda: check_same_log(settings.namespace)
 
 
 def _looked_at(subject: str, look: Look) -> Steps[tuple[Finding, CheckpointError | None]]:
@@ -177,7 +179,7 @@ def _is_new(settings: Settings) -> Steps[bool]:
         log = yield from find_log(settings.namespace)
     except CheckpointError:
         return False
-    return log is None and not (yield AskArchive(lambda archive: archive.has_schema()))
+    return log is None and not (yield AskArchive(_has_schema))
 
 
 def _letters(count: int) -> str:
@@ -186,8 +188,18 @@ def _letters(count: int) -> str:
     return f"{count} dead letter{'' if count == 1 else 's'}: see `checkpoint deadletters list`"
 
 
+def _has_schema(archive: Archive) -> bool:
+    with archive.connected() as connection:
+        return schema.exists(connection)
+
+
+def _lacking_rights(archive: Archive) -> list[LackingRight]:
+    with archive.connected() as connection:
+        return lacking_rights(connection)
+
+
 def _roles() -> Steps[str]:
-    lacking: list[LackingRight] = yield AskArchive(lambda archive: archive.lacking_rights())
+    lacking: list[LackingRight] = yield AskArchive(_lacking_rights)
     ours = [one for one in lacking if one.is_ours]
     if ours:
         raise ArchiveUnavailable(

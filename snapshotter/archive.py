@@ -19,7 +19,6 @@ from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, Invali
 
 from . import migration, pooling, roles, schema, statements, storing
 from .refusal import LockedOut, RefusedRow, translated
-from .roles import LackingRight
 from .schema import query
 from .storing import Chapter
 
@@ -127,16 +126,6 @@ class Archive:
         with translated(), self._connect() as connection:
             is_there = bool(schema.version(connection))
         return self.log() if is_there else None
-
-    def has_schema(self) -> bool:
-        """Return whether Postgres has a schema of this log's name, with or without tables."""
-        with translated(), self._connect() as connection:
-            return schema.exists(connection, self._namespace)
-
-    def lacking_rights(self) -> list[LackingRight]:
-        """Return what the archive's roles, as far as there are any, lack of their rights here."""
-        with translated(), self._connect() as connection:
-            return roles.lacking_rights(connection)
 
     def positions(self) -> dict[int, EntryId]:
         """Return every partition's position: the archive holds all entries up to it.

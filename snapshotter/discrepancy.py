@@ -9,7 +9,7 @@ CURES = dict.fromkeys(
     ("edited", "removed", "inserted", "reordered", "digest", "column"), BACKUP
 ) | {
     "log": "`checkpoint restore` brings Redis up to the archive",
-    "view": "`checkpoint rebuild --job {job}` makes anew what Redis keeps of the job",
+    "view": "`checkpoint rebuild --job {job}` makes it anew from the archive and the log",
     "version": "`checkpoint deadletters list` has it if it was no event; else a backup may have it",
     "key": "`checkpoint rebuild` mends it",
 }

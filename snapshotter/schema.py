@@ -59,9 +59,11 @@ def check(connection: Connection, namespace: str) -> int:
     raise ArchiveNotReady(_MISSING[_trouble(connection, namespace)].format(namespace))
 
 
-def exists(connection: Connection, namespace: str) -> bool:
-    """Return whether there is a schema of that name, whoever may use it."""
-    found = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [namespace])
+def exists(connection: Connection) -> bool:
+    """Return whether there is a schema of the log that was entered, whoever may use it."""
+    found = connection.execute(
+        "SELECT FROM pg_namespace WHERE nspname = current_setting('checkpoint.namespace')"
+    )
     return found.fetchone() is not None
 
 

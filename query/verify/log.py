@@ -17,7 +17,10 @@ from .comparison import is_same, of_row, what_differs
 
 ENTRIES_AT_ONCE = 1000
 
-ARCHIVED = "the archive keeps it, and `checkpoint rebuild` makes anew what Redis has of the job"
+ARCHIVED = (
+    "the archive is right unless a row of it is named as well; `checkpoint rebuild` makes anew "
+    "what Redis keeps of jobs"
+)
 
 Fields = Sequence[bytes]
 

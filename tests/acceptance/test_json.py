@@ -79,7 +79,9 @@ MEANINGS: Mapping[str, Check] = {
     **dict.fromkeys(["id", "incarnation", "position", "last"], ENTRY),
     **dict.fromkeys(["job_id", "pipeline", "stage", "error", "message", "owner"], TEXT),
     **dict.fromkeys(["forked_from", "next", "why", "resume_from_stage", "type", "path"], TEXT),
-    **dict.fromkeys(["consumer", "name", "reason", "subject", "detail", "kind", "what"], TEXT),
+    **dict.fromkeys(
+        ["consumer", "name", "reason", "subject", "detail", "kind", "what", "cure"], TEXT
+    ),
     **dict.fromkeys(["without_redis", "without_archive"], TEXT),
     **dict.fromkeys(["version", "from_version", "to_version", "completed", "bytes"], WHOLE),
     **dict.fromkeys(["took_ms", "saved_ms", "failures", "partition", "entries"], WHOLE),
@@ -87,7 +89,7 @@ MEANINGS: Mapping[str, Check] = {
     **dict.fromkeys(["is_completed", "is_measured", "is_declared"], YES_OR_NO),
     **dict.fromkeys(["is_well", "is_alive"], YES_OR_NO),
     **dict.fromkeys(["completed_stages", "remaining_stages", "notes"], NAMES),
-    **dict.fromkeys(["added", "removed", "differed", "left"], NAMES),
+    **dict.fromkeys(["added", "removed", "differed", "left", "put_back", "dropped"], NAMES),
     **dict.fromkeys(["stages", "jobs", "steps", "events", "lags", "dead_letters"], OBJECTS),
     **dict.fromkeys(["findings", "restarts", "differences"], OBJECTS),
     **dict.fromkeys(["event", "changes", "changed", "failed"], OBJECT),

@@ -226,6 +226,8 @@ def test_views_are_rebuilt_and_what_was_wrong_is_named(log: RealLog) -> None:
         "views": 1,
         "differed": [],
         "left": [],
+        "put_back": [],
+        "dropped": [],
     }
 
 

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpoint.events.keys import PartitionKeys, members, partition_of, topic_meta
+from checkpoint.events.keys import (
+    PartitionKeys,
+    members,
+    parse_key,
+    partition_of,
+    pipelines,
+    topic_meta,
+)
 
 names = st.text(min_size=1).filter(str.isprintable)
 
@@ -51,6 +58,26 @@ def test_jobs_cannot_take_each_others_keys() -> None:
     jobs = ["a", "view:a", "head:a", "a:head", "log", "{ns:1}:log", "}"]
     found = [key for job in jobs for key in keys.job(job)]
     assert len(set(found)) == len(found)
+
+
+@given(names, st.integers(0, 1023), names.filter(lambda name: not set(name) & set("{}")))
+def test_every_key_can_be_read_back(job: str, number: int, namespace: str) -> None:
+    keys = PartitionKeys(namespace, number)
+    for key in keys.own:
+        assert parse_key(namespace, key) == (key.rpartition(":")[2], number, "")
+    for kind, key in zip(("head", "view.2", "requests"), keys.job(job), strict=True):
+        assert parse_key(namespace, key) == (kind, number, job)
+    for key in (topic_meta(namespace), pipelines(namespace)):
+        assert parse_key(namespace, key) == (key.rpartition(":")[2], None, "")
+    assert parse_key(namespace, members(namespace, "projector")) == ("members", None, "")
+    assert parse_key(f"{namespace}x", keys.log) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["", "ns", "{ns}", "{ns}:log", "{ns:0}:head", "{ns:x}:log", "x{ns:0}:log", "{ns:0}:a:b"]
+)
+def test_what_is_no_key_of_a_log_is_none(key: str) -> None:
+    assert parse_key("ns", key) is None
 
 
 def test_logs_have_nothing_in_common() -> None:

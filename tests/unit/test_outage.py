@@ -1,10 +1,10 @@
-"""Outages: two lines in the log, however many attempts."""
+"""Outages: two lines in the log, however many attempts, and one for each further reason."""
 
 import logging
 
 import pytest
 
-from checkpoint.events.errors import LogUnavailable
+from checkpoint.events.errors import ArchiveNotReady, LogUnavailable
 from checkpoint.events.outage import LONGEST, SHORTEST, Outage
 
 
@@ -20,3 +20,14 @@ def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture) -> None:
         outage.over()
     texts = [record.getMessage() for record in caplog.records]
     assert texts == ["Redis is away. Trying again until it is back", "Back after 0.0 s"] * 2
+
+
+def test_each_reason_of_an_outage_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    outage = Outage(logging.getLogger("test"))
+    for _ in range(3):
+        outage.wait(LogUnavailable("Redis is away"))
+        outage.wait(ArchiveNotReady("There is no schema"))
+    assert [record.getMessage().partition(".")[0] for record in caplog.records] == [
+        "Redis is away",
+        "There is no schema",
+    ]
