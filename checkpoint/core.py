@@ -33,7 +33,12 @@ from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, Settings
 from checkpoint.events.steps import Steps, SyncedCall, together
 from checkpoint.events.tracing import appending
-from checkpoint.events.watermark import confirm, not_durable_yet, wait_for
+from checkpoint.events.watermark import (
+    confirm_archived,
+    confirm_none_dead,
+    not_durable_yet,
+    wait_for,
+)
 from checkpoint.query.pipeline import OPEN, Pipeline, declare
 
 from .drain import append_or_spool, last_id_after_drain
@@ -53,6 +58,8 @@ class Core:
     pipeline: Pipeline = OPEN
     token: str = ""
     """Of the claim under which events are appended, or "" for none."""
+    lease: float = 0.0
+    """Of that claim, in seconds."""
     spool: "Spool | None" = None
     """Where saves wait while Redis is away."""
     log: Log | None = field(default=None, init=False)
@@ -65,10 +72,10 @@ class Core:
     last_seen: LastSeen = field(default_factory=LastSeen, init=False)
     """The newest entries that this manager saw: no answer may be older."""
 
-    def with_token(self, token: str) -> Self:
-        """Return the same core, which knows the same log, under a claim."""
+    def with_token(self, token: str, lease: float = 0.0) -> Self:
+        """Return the same core, which knows the same log, under a claim of so many seconds."""
         other = copy(self)
-        other.token = token
+        other.token, other.lease = token, lease
         return other
 
     def with_pipeline(self, pipeline: Pipeline) -> Self:
@@ -109,8 +116,8 @@ class Core:
 
     @property
     def ttl_ms(self) -> int:
-        """How long a job lives after an event, in milliseconds."""
-        ms = max(1, round(self.settings.ttl * 1000))
+        """How long a job lives after an event, in milliseconds: a held one as long as its lease."""
+        ms = max(1, round(max(self.settings.ttl, self.lease) * 1000))
         return DAY_MS if ms == DAY_MS else ms  # by this very int it is known for the default
 
     def deadline(self) -> float:
@@ -164,7 +171,10 @@ class Core:
     def wait_until_durable(
         self, appended: Iterable[Appended], deadline: float | None = None
     ) -> Steps[None]:
-        """Wait for the archive's watermark to pass entries; NotDurableYet at the deadline."""
+        """Wait for the archive's watermark to pass entries; NotDurableYet at the deadline.
+
+        EventRefused where one is a dead letter of the archive, EventLost where Redis lost it.
+        """
         if self.settings.postgres_url is None:
             raise ArchiveNotConfigured
         log = yield from self.open()
@@ -174,8 +184,10 @@ class Core:
             number = partition_of(one.job, log.partitions)
             partition = PartitionKeys(self.settings.namespace, number)
             is_sure = yield from _archived(partition, one.job, entry, until)
-            if not (is_sure or one.spooled):
-                yield from confirm(partition, one.job, entry)
+            if one.spooled:
+                yield from confirm_none_dead(partition, one.job)
+            elif not is_sure:
+                yield from confirm_archived(partition, one.job, entry)
 
     def append_batch(
         self, place: Place, batch: Batch, ack: str, deadline: float

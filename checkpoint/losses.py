@@ -27,7 +27,7 @@ from checkpoint.events.event import EventsLost
 from checkpoint.events.freshness import Place, redis_ms
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import Steps
-from checkpoint.events.watermark import confirm
+from checkpoint.events.watermark import confirm_known
 from checkpoint.projector.fold import JobState
 from checkpoint.query.replay import replay_job
 
@@ -153,7 +153,7 @@ def _name(core: "Core", place: Place, known: Appended, deadline: float) -> Steps
 def _lost(core: "Core", place: Place, known: Appended) -> Steps[EventsLost | None]:
     partition = PartitionKeys(place.namespace, partition_of(known.job, place.partitions))
     try:
-        yield from confirm(partition, known.job, known.id)
+        yield from confirm_known(partition, known.job, known.id)
     except (EventLost, ArchiveNotConfigured):  # without an archive the log keeps everything
         entries = yield from replay_job(place, known.job)
         kept = [one.version for one in entries if _is_before(one.incarnation, one.id, known)]

@@ -25,6 +25,8 @@ class Mark(NamedTuple):
     entry: EntryId = ZERO
     fence_ms: int = 0
     """Redis lost nothing since that time: ms since 1970."""
+    dead: EntryId = ZERO
+    """Of what the archive has after this entry, nothing is a dead letter."""
 
 
 NO_MARK = Mark()
@@ -176,6 +178,7 @@ def _answer(reply: Any) -> dict[str, Mark]:
 
 def _mark(entry: bytes, fields: list[bytes]) -> Mark:
     named = dict(zip(fields[::2], fields[1::2], strict=True))
-    # one that an earlier release published says nothing of losses
-    fence = int(named[b"fence"]) if b"fence" in named else EntryId.parse(entry).ms
-    return Mark(EntryId.parse(entry), fence)
+    marked = EntryId.parse(entry)
+    # one that an earlier release published says nothing of losses, or of dead letters
+    fence = int(named[b"fence"]) if b"fence" in named else marked.ms
+    return Mark(marked, fence, EntryId.parse(named.get(b"dead", entry)))

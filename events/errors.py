@@ -149,6 +149,10 @@ class EventLost(CheckpointError):
     """Redis lost the event before the archive had it: save it again."""
 
 
+class EventRefused(EventLost):
+    """The archive refused the event and keeps it as a dead letter: Redis alone has it."""
+
+
 class InvalidCapsule(CheckpointError):
     """The file is not a capsule that this release can read, or it is not whole."""
 

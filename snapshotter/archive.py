@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from math import ceil
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 from psycopg import Connection
 
@@ -20,7 +21,7 @@ from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, Invali
 from . import migration, pooling, roles, schema, statements, storing
 from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
-from .storing import Chapter
+from .storing import Archived, Chapter
 
 CONNECT_SECONDS = 5
 LOOKUP_SECONDS = 5.0
@@ -172,8 +173,8 @@ class Archive:
 
         return self.transact(resumed)
 
-    def store(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
-        """Add chapters in one transaction; return where each of their partitions stands now.
+    def store(self, chapters: Sequence[Chapter]) -> dict[int, Archived]:
+        """Add chapters in one transaction; return how far each of their partitions has come.
 
         Entries at or before a partition's position are passed over, so a chapter counts once
         whoever stores it. A chapter that would leave a gap is not stored at all, nor is one of
@@ -187,15 +188,29 @@ class Archive:
             self.transact(_end_hung_copies)
             raise
 
-    def _store(self, chapters: Sequence[Chapter], add: storing.Add) -> dict[int, EntryId]:
+    def _store(self, chapters: Sequence[Chapter], add: storing.Add) -> dict[int, Archived]:
         return self._run(lambda connection: storing.store(connection, chapters, add))
 
     def has(self, partition: int, entry: EntryId) -> bool:
         """Say whether an entry is archived, as an event or as a dead letter."""
+        is_event, reason = self.find(partition, entry)
+        return is_event or reason is not None
+
+    def find(self, partition: int, entry: EntryId) -> tuple[bool, str | None]:
+        """Say whether an entry is an event here, and why it is a dead letter if it is one."""
         values = [partition, *entry] * 2
-        return self._look_up(
-            lambda connection: bool(_one(connection.execute(query("has_entry"), values))[0])
+        is_event, reason = self._look_up(
+            lambda connection: _one(connection.execute(query("find_entry"), values))
         )
+        return is_event, reason
+
+    def find_dead(self, partition: int, job: str) -> EntryId | None:
+        """Return the latest dead letter that is an event of a job."""
+        values = [partition, b'"job":' + msgspec.json.encode(job)]
+        row = self._look_up(
+            lambda connection: connection.execute(query("last_dead_letter"), values).fetchone()
+        )
+        return EntryId(*map(int, row)) if row else None
 
     def job_entries(self, job: str) -> tuple[list[Entry], int]:
         """Return the events of a job's latest incarnation, and Postgres' time in ms."""

@@ -19,7 +19,7 @@ from checkpoint.events.work import Observe, Stopwatch, unobserved
 
 from .archive import Archive
 from .pipelines import keep
-from .storing import Chapter
+from .storing import Archived, Chapter
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,8 @@ class Snapshotter:
     def position(self, partition: int) -> EntryId:
         """Return the last entry id that the archive has of a partition, and publish it."""
         position = self._patiently(lambda: self._archive.position(partition))
-        self._publish({partition: position})
+        # what is there was stored by others, and may be anything
+        self._publish({partition: Archived(position, position)})
         return position
 
     def put(self, part: Slice, settle: Callable[[bool], object]) -> None:
@@ -127,25 +128,25 @@ class Snapshotter:
 
     def _store(self, batch: Sequence[_Pending]) -> None:
         chapters = [pending.chapter for pending in batch]
-        positions = self._patiently(lambda: self._commit(chapters))
+        archived = self._patiently(lambda: self._commit(chapters))
         crash_point("archive: after the commit")
-        self._publish(positions)
+        self._publish(archived)
         crash_point("archive: after the watermark")
         for chapter, settle in batch:
-            settle(positions[chapter.partition] >= chapter.end)
+            settle(archived[chapter.partition].position >= chapter.end)
 
-    def _commit(self, chapters: Sequence[Chapter]) -> dict[int, EntryId]:
+    def _commit(self, chapters: Sequence[Chapter]) -> dict[int, Archived]:
         watch = Stopwatch()
-        positions = self._archive.store(chapters)
+        archived = self._archive.store(chapters)
         dead = sum(len(chapter.dead) for chapter in chapters)
         self._observe(watch.stop([chapter.entries for chapter in chapters], dead))
-        return positions
+        return archived
 
-    def _publish(self, positions: Mapping[int, EntryId]) -> None:
+    def _publish(self, archived: Mapping[int, Archived]) -> None:
         publish = [
-            watermark.publish(self._keys(partition), position)
-            for partition, position in positions.items()
-            if position.ms
+            watermark.publish(self._keys(partition), *one)
+            for partition, one in archived.items()
+            if one.position.ms
         ]
         if publish:
             self._patiently(lambda: self._redis.run_all_loaded(publish))

@@ -13,7 +13,7 @@ from psycopg.adapt import PyFormat
 from checkpoint.events import entry as log_entry
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.entry import DeadLetter, Entry
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveNotReady
 from checkpoint.events.payload import storable
 
@@ -34,6 +34,7 @@ COLUMN_TYPES = (
 """How COPY's binary rows are written. On the wire a timestamptz is an int8, microseconds since
 2000, and json's bytes are as they are, like a bytea's; neither needs a Python object in between."""
 
+BIGINT_BITS = 63
 YEAR_2000_MS = 946_684_800_000
 
 
@@ -65,6 +66,16 @@ class Standing(NamedTuple):
     """The entry that the head is of, before the position if an earlier release stored since."""
     losses: Sequence[tuple[EntryId, EntryId]] = ()
     """Entries between two such ids were lost by Redis; of those after the position only."""
+    dead: EntryId = ZERO
+    """The latest dead letter, if it was asked for."""
+
+
+class Archived(NamedTuple):
+    """How far the archive of a partition has come."""
+
+    position: EntryId
+    dead: EntryId
+    """The latest dead letter; ZERO for none."""
 
 
 Placed: TypeAlias = tuple[int, Entry, int, bytes]
@@ -80,11 +91,12 @@ class Buried(NamedTuple):
     chain: bytes
 
 
-Add: TypeAlias = Callable[[Connection, Iterable[Placed], Statements], None]
-"""What adds events to the table, at once or with the statements that end the transaction."""
+Add: TypeAlias = Callable[[Connection, Iterable[Placed], Statements], Sequence[Buried]]
+"""What adds events to the table, at once or with the statements that end the transaction, and
+returns those that the table refuses."""
 
 
-def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
+def store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, Archived]:
     """Add chapters in one transaction; return where each of their partitions stands now."""
     with _rolling_back(connection):
         return _store(connection, chapters, add)
@@ -100,7 +112,7 @@ def _rolling_back(connection: Connection) -> Iterator[None]:
         raise
 
 
-def _store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, EntryId]:
+def _store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dict[int, Archived]:
     partitions = list({chapter.partition for chapter in chapters})
     begun = Statements().add(b"BEGIN").add(query("plan_once"))
     standing = _locked(connection, begun, partitions)
@@ -111,15 +123,18 @@ def _store(connection: Connection, chapters: Sequence[Chapter], add: Add) -> dic
     crash_point("archive: before the rows")
     dead: list[Buried] = []
     rest = Statements()
-    add(connection, _placed(new, heads, dead), rest)
-    for one in dead:
+    refused = add(connection, _placed(new, heads, dead), rest)
+    for one in [*dead, *refused]:
         _bury(connection, one)
     for partition, head in heads.items():
         end = positions[partition]
         rest.run("extend_chain", *end, *end, *head, partition)
     crash_point("archive: before the commit")
     rest.add(b"COMMIT").send(connection)
-    return positions
+    latest = {partition: one.dead for partition, one in standing.items()}
+    for one in [*dead, *refused]:
+        latest[one.partition] = max(latest[one.partition], one.letter.id)
+    return {number: Archived(position, latest[number]) for number, position in positions.items()}
 
 
 def lock(connection: Connection, partitions: Sequence[int]) -> dict[int, Standing]:
@@ -158,8 +173,9 @@ def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
                 (EntryId(int(after_ms), int(after_seq)), EntryId(int(before_ms), 0))
                 for after_ms, after_seq, before_ms in losses
             ],
+            EntryId(*map(int, dead)) if dead else ZERO,
         )
-        for partition, ms, seq, log, number, link, chained_ms, chained_seq, losses in rows
+        for partition, ms, seq, log, number, link, chained_ms, chained_seq, losses, dead in rows
     }
 
 
@@ -181,7 +197,7 @@ def _was_lost(chapter: Chapter, losses: Iterable[tuple[EntryId, EntryId]]) -> bo
 
 def _caught_up(connection: Connection, partition: int, standing: dict[int, Standing]) -> Head:
     """Chain over the rows of a release that knew of no chain, and return the head."""
-    position, head, after, _ = standing[partition]
+    position, head, after, *_ = standing[partition]
     while after < position and (
         rows := read_rows(connection, partition, after, position, ROWS_AT_ONCE)
     ):
@@ -213,7 +229,9 @@ def _placed(
         heads[partition] = Head(number, chain)
 
 
-def add_together(connection: Connection, events: Iterable[Placed], rest: Statements) -> None:
+def add_together(
+    connection: Connection, events: Iterable[Placed], rest: Statements
+) -> Sequence[Buried]:
     """Add events, or raise what the driver says of one that the table refuses."""
     coming = iter(events)
     few = list(itertools.islice(coming, FEW + 1))
@@ -222,6 +240,7 @@ def add_together(connection: Connection, events: Iterable[Placed], rest: Stateme
     else:
         for one in few:
             rest.run("insert_event", *row_of(*one))
+    return ()
 
 
 def _copy(connection: Connection, events: Iterable[Placed]) -> None:
@@ -235,8 +254,9 @@ def _copy(connection: Connection, events: Iterable[Placed]) -> None:
                 rows.write_row(row_of(*one))
 
 
-def add_singly(connection: Connection, events: Iterable[Placed], _: Statements) -> None:
-    """Add events one by one; those that the table refuses become dead letters in their places."""
+def add_singly(connection: Connection, events: Iterable[Placed], _: Statements) -> Sequence[Buried]:
+    """Add events one by one; return those that the table refuses, dead letters in their places."""
+    refused: list[Buried] = []
     for one in events:
         try:
             with connection.transaction():
@@ -244,7 +264,8 @@ def add_singly(connection: Connection, events: Iterable[Placed], _: Statements) 
         except REFUSALS as error:
             partition, entry, number, link = one
             letter = DeadLetter(entry.id, log_entry.fields(entry), str(error).strip())
-            _bury(connection, Buried(partition, letter, number, link))
+            refused.append(Buried(partition, letter, number, link))
+    return refused
 
 
 def _bury(connection: Connection, one: Buried) -> None:
@@ -256,7 +277,14 @@ def _bury(connection: Connection, one: Buried) -> None:
 def row_of(
     partition: int, entry: Entry, number: int | None, chain: bytes | None
 ) -> tuple[Any, ...]:
-    """Return an entry's row in the event table."""
+    """Return an entry's row in the event table; OverflowError, DataError where it can be none.
+
+    A driver that finds that out itself may have sent half of the row to COPY (psycopg#1147).
+    """
     (ms, seq), incarnation, version, event, encoded = entry
+    if (ms * 1000 | seq | version | incarnation.ms | incarnation.seq) >> BIGINT_BITS:
+        raise OverflowError("its id, time, incarnation or version is beyond what a bigint holds")
+    if "\0" in event.job:
+        raise psycopg.DataError("its job's name has a NUL, which Postgres' text cannot hold")
     at = (ms - YEAR_2000_MS) * 1000
     return (partition, ms, seq, event.job, *incarnation, version, at, encoded, number, chain)

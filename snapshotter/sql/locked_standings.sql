@@ -6,6 +6,13 @@ SELECT partition, ms, seq, log.id, number, chain, chained_ms, chained_seq,
            SELECT ARRAY[lost.ms, lost.seq, resumed_ms]
            FROM restoration AS lost
            WHERE lost.partition = position.partition AND resumed_ms > position.ms
+       ),
+       (
+           SELECT ARRAY[dead.ms, dead.seq]
+           FROM dead_letter AS dead
+           WHERE dead.partition = position.partition
+           ORDER BY dead.ms DESC, dead.seq DESC
+           LIMIT 1
        )
 FROM position, log
 WHERE partition = ANY (%s)

@@ -28,6 +28,7 @@ from checkpoint import restore as restores
 from checkpoint import worker as workers
 from checkpoint.embedded import Valkey
 from checkpoint.events import freshness
+from checkpoint.events.entry_id import ZERO
 from checkpoint.events.freshness import Place
 from checkpoint.events.keys import topic_meta
 from checkpoint.events.steps import Steps
@@ -230,7 +231,7 @@ def archive_all(log: RealLog) -> None:
     archive = log.archive()
     for number, position in archive.positions().items():
         if position.ms:
-            log.call(publish(log.partition(number), position))
+            log.call(publish(log.partition(number), position, ZERO))
     archive.close()
 
 

@@ -12,7 +12,7 @@ from real_log import RealLog, projecting
 
 from checkpoint import CheckpointManager
 from checkpoint.events.append import Request
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import EventLost, LogNotReady
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.steps import Steps
@@ -187,7 +187,7 @@ def test_a_watermark_of_a_closed_partition_does_not_vouch_for_what_was_lost(
         before = archive.positions()[partition.partition]
         while archive.positions()[partition.partition] == before:
             assert stepper.step()
-        log.call(publish(partition, archive.positions()[partition.partition]))
+        log.call(publish(partition, archive.positions()[partition.partition], ZERO))
         stepper.finish()
         archive.close()
         with pytest.raises(EventLost):

@@ -27,7 +27,7 @@ from checkpoint.events.event import StageCompleted
 from checkpoint.snapshotter import storing
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.schema import query
-from checkpoint.snapshotter.storing import Chapter
+from checkpoint.snapshotter.storing import Archived, Chapter
 
 LOG = Log("log-1", 4)
 
@@ -134,7 +134,7 @@ def test_what_is_stored_comes_back_as_it_was(archive: Archive) -> None:
         Act("complete", "j", "cut", 2),
     ]:
         log.append(event_of(act), pass_ms=1)
-    assert archive.store([chapter(log.entries)]) == {0: log.entries[-1].id}
+    assert archive.store([chapter(log.entries)]) == {0: Archived(log.entries[-1].id, ZERO)}
     assert stored(archive) == log.entries
 
 
@@ -198,7 +198,7 @@ def test_one_call_takes_several_chapters_of_one_partition(archive: Archive) -> N
             chapter(third, second[-1].id),
         ]
     )
-    assert reached[0] == entries[-1].id
+    assert reached[0].position == entries[-1].id
     assert stored(archive) == entries
     assert len(stored(archive, 1)) == 2
 
@@ -207,7 +207,7 @@ def test_a_chapter_after_a_gap_is_not_stored_and_the_position_stays(archive: Arc
     entries = stages(6)
     archive.store([chapter(entries[:2])])
     reached = archive.store([chapter(entries[4:], entries[3].id)])
-    assert reached == {0: entries[1].id}
+    assert reached == {0: Archived(entries[1].id, ZERO)}
     assert stored(archive) == entries[:2]
     assert archive.positions()[0] == entries[1].id
 
@@ -215,7 +215,7 @@ def test_a_chapter_after_a_gap_is_not_stored_and_the_position_stays(archive: Arc
 def test_a_gap_in_one_partition_does_not_keep_another_out(archive: Archive) -> None:
     entries, others = stages(4), stages(4, "other")
     reached = archive.store([chapter(entries[2:], entries[1].id), chapter(others, partition=1)])
-    assert reached == {0: ZERO, 1: others[-1].id}
+    assert reached == {0: Archived(ZERO, ZERO), 1: Archived(others[-1].id, ZERO)}
 
 
 def test_a_chapter_of_nothing_but_foreign_entries_moves_the_position(archive: Archive) -> None:
@@ -524,7 +524,7 @@ def test_what_is_put_on_record_as_lost_while_a_store_waits_for_its_turn_is_refus
             store = pool.submit(other.store, [chapter(entries)])
             eventually(lambda: sql.execute(waiting).fetchall())
             sql.execute(query("record_restoration"), lost)
-        assert store.result() == {0: ZERO}
+        assert store.result() == {0: Archived(ZERO, ZERO)}
     assert stored(archive) == []
 
 

@@ -38,7 +38,7 @@ def lags(log: RealLog, number: int) -> dict[str, Lag]:
 def stand_at(log: RealLog, number: int, position: EntryId) -> None:
     """Put the projector's position and the watermark at an entry id."""
     log.client.set(log.partition(number).position, str(position))
-    log.call(watermark.publish(log.partition(number), position))
+    log.call(watermark.publish(log.partition(number), position, ZERO))
 
 
 def publish(log: RealLog, number: int, made: Progress) -> None:
@@ -86,7 +86,7 @@ def test_a_projector_that_is_done_has_no_lag_and_a_snapshotter_that_never_ran_ha
 def test_a_snapshotter_stands_at_the_watermark(archived_log: RealLog) -> None:
     log, number = archived_log, archived_log.partition_of(JOB).partition
     names = save(log, 5)
-    log.call(watermark.publish(log.partition(number), names[2]))
+    log.call(watermark.publish(log.partition(number), names[2], ZERO))
     found = lags(log, number)["snapshotter"]
     assert (found.entries, found.position) == (2, names[2])
 
