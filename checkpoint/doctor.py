@@ -168,6 +168,7 @@ def _archive(settings: Settings) -> Steps[str]:
         if (yield from _is_new(settings)):
             return "there is none yet: the first save or worker creates it"
         raise
+    yield AskArchive(lambda archive: archive.transact(schema.check_encoding))
     letters = yield AskArchive(dead_letters.find)
     yield AskArchive(pipelines.kept)
     return f"schema version {version}, {_letters(len(letters))}"

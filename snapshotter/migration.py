@@ -3,7 +3,7 @@
 from psycopg import Connection
 
 from . import roles
-from .schema import migrations, query, version
+from .schema import check_encoding, migrations, query, version
 
 LOCK = 0x636865636B706F69
 """Any 64-bit number will do, as long as every release takes the same; this one spells checkpoi."""
@@ -13,7 +13,9 @@ def migrate(connection: Connection) -> list[str]:
     """Apply the migrations that are missing, in one transaction; return their names.
 
     The roles get the rights that they lack, whether they were there before or have come since.
+    UnsupportedServer where the database's encoding is not UTF8.
     """
+    check_encoding(connection)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         applied = version(connection)

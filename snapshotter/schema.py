@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from psycopg import Connection
 
-from checkpoint.events.errors import ArchiveNotReady, SchemaTooNew
+from checkpoint.events.errors import ArchiveNotReady, SchemaTooNew, UnsupportedServer
 
 _SQL = files("checkpoint.snapshotter").joinpath("sql")
 
@@ -92,3 +92,14 @@ def _trouble(connection: Connection, namespace: str) -> str:
     if known is None:
         return "schema"
     return "tables" if known[0] else "usage"
+
+
+def check_encoding(connection: Connection) -> None:
+    """Raise UnsupportedServer for a database whose encoding cannot hold every text."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UnsupportedServer(
+            f"The database {connection.info.dbname!r} has the encoding {encoding}, which cannot "
+            "hold every text: create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE "
+            "template0, and name it in POSTGRES_URL"
+        )

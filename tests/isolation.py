@@ -23,11 +23,13 @@ def remove_namespace(redis_url: str, namespace: str) -> None:
 
 
 @contextmanager
-def database(postgres_url: str, name: str) -> Iterator[str]:
+def database(postgres_url: str, name: str, encoding: str = "UTF8") -> Iterator[str]:
     """Create a database on the server of `postgres_url`, yield its URL, and drop it."""
     identifier = sql.Identifier(name)
+    create = "CREATE DATABASE {} ENCODING {} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    statement = sql.SQL(create if encoding != "UTF8" else "CREATE DATABASE {}")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+        connection.execute(statement.format(identifier, sql.Literal(encoding)))
     try:
         yield _url_of(postgres_url, name)
     finally:

@@ -4,18 +4,23 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import LiteralString
 
 import psycopg
 import pytest
 from histories import Act, log_of
+from isolation import database
 from processes import eventually
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from real_log import RealLog
+from servers import Servers
 
+from checkpoint.doctor import examine
 from checkpoint.events.creation import Log
 from checkpoint.events.entry_id import ZERO
-from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, SchemaTooNew
+from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, SchemaTooNew, UnsupportedServer
 from checkpoint.snapshotter import (
     dead_letters,
     migration,
@@ -45,6 +50,39 @@ def test_migrations_are_numbered_from_one_without_gaps() -> None:
 def test_an_empty_database_gets_all_migrations_and_a_second_run_none(archive: Archive) -> None:
     assert archive.migrate() == list(schema.migrations().values())
     assert archive.migrate() == []
+
+
+@pytest.mark.parametrize("encoding", ["WIN1252", "LATIN1", "SQL_ASCII", "EUC_JP"])
+def test_a_database_that_cannot_hold_every_text_is_refused(
+    servers: Servers, namespace: str, encoding: str
+) -> None:
+    with database(servers.postgres_url, f"{namespace}_{encoding}", encoding) as url:
+        archive = Archive(url, namespace)
+        for attempt in (archive.migrate, archive.log):
+            with pytest.raises(UnsupportedServer, match=rf"{encoding}.*ENCODING 'UTF8'"):
+                attempt()
+        archive.close()
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT to_regnamespace(%s)", [namespace]).fetchone() == (
+                None,
+            )
+
+
+def test_the_doctor_names_an_archive_that_cannot_hold_every_text(
+    archived_log: RealLog, monkeypatch: pytest.MonkeyPatch, namespace: str
+) -> None:
+    url = archived_log.settings.postgres_url
+    assert url
+    with database(url, f"{namespace}_win", "WIN1252") as other:
+        with monkeypatch.context() as earlier:  # a release that did not look
+            earlier.setattr(schema, "check_encoding", lambda _: None)
+            with closing(Archive(other, namespace)) as archive:
+                archive.register_log(archived_log.log)
+        settings = replace(archived_log.settings, postgres_url=other)
+        with closing(RealLog(settings)) as log:
+            findings = {one.subject: one for one in log.run(examine(settings))}
+    assert not findings["archive"].is_well
+    assert "WIN1252" in findings["archive"].detail
 
 
 def test_the_first_use_migrates_by_itself(archive: Archive) -> None:
