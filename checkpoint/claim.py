@@ -14,7 +14,7 @@ from checkpoint.events import append
 from checkpoint.events.append import Request
 from checkpoint.events.errors import CheckpointError, InvalidSettings, JobClaimed
 from checkpoint.events.event import JobClaimed as JobTaken
-from checkpoint.events.event import JobReleased
+from checkpoint.events.event import JobReleased, JobRenewed
 from checkpoint.events.freshness import on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.names import check_name
@@ -61,7 +61,8 @@ def this_process() -> str:
 
 def take(core: Core, claim: Claim) -> Steps[Core]:
     """Claim a job; return a core under the claim's token. JobClaimed after waiting in vain."""
-    taken = JobTaken(job=claim.job, owner=claim.owner, lease_ms=claim.lease_ms, ttl_ms=core.ttl_ms)
+    ttl_ms = core.with_token("", claim.lease).ttl_ms
+    taken = JobTaken(job=claim.job, owner=claim.owner, lease_ms=claim.lease_ms, ttl_ms=ttl_ms)
     kind: append.Kind = "steal" if claim.take_over else "claim"
     until = monotonic() + claim.wait
     while True:
@@ -73,21 +74,29 @@ def take(core: Core, claim: Claim) -> Steps[Core]:
             wait = min(max(error.seconds_left, SHORTEST_PAUSE), LONGEST_PAUSE)
             yield Pause(min(left, wait))
         else:
-            return core.with_token(str(entry.id))
+            return core.with_token(str(entry.id), claim.lease)
 
 
 def renew(core: Core, claim: Claim) -> Steps[None]:
-    """Make the lease run anew; StaleClaim if the claim is over."""
+    """Make the lease run anew; StaleClaim if the claim is over.
+
+    A job that would expire before the lease ends, or before another worker could go on with it,
+    gets an event from which its time to live counts.
+    """
     log = yield from core.open()
     partition = PartitionKeys(core.settings.namespace, partition_of(claim.job, log.partitions))
     call = append.renew(partition, claim.job, core.token, claim.lease_ms)
     reply = yield from on_fresh_log(core.place(log), call)
     if reply[0] != b"OK":
         raise append.refusal([claim.job], *reply)
+    if reply[1] < max(claim.lease_ms, core.ttl_ms // 2):
+        renewed = JobRenewed(job=claim.job, token=core.token, ttl_ms=core.ttl_ms)
+        yield from core.append([Request(renewed, kind="renew", token=core.token)], "log")
 
 
 def release(core: Core, claim: Claim) -> Steps[None]:
     """Give the job back. If that fails, or the claim is over already, its lease ends it."""
-    released = JobReleased(job=claim.job, token=core.token, ttl_ms=core.ttl_ms)
+    ttl_ms = core.with_token(core.token).ttl_ms  # as of a job that nobody holds
+    released = JobReleased(job=claim.job, token=core.token, ttl_ms=ttl_ms)
     with suppress(CheckpointError):
         yield from core.append([Request(released, kind="release", token=core.token)], "log")

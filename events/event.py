@@ -103,6 +103,12 @@ class JobClaimed(Event, frozen=True, tag="job_claimed", kw_only=True, gc=False):
     lease_ms: int
 
 
+class JobRenewed(Event, frozen=True, tag="job_renewed", kw_only=True, gc=False):
+    """The holder of the claim `token` was still at work: the job's time to live began again."""
+
+    token: str
+
+
 class JobReleased(Event, frozen=True, tag="job_released", kw_only=True, gc=False):
     """The holder of the claim `token` gave the job back."""
 
@@ -118,6 +124,7 @@ AnyEvent = (
     | EventsLost
     | JobDeleted
     | JobClaimed
+    | JobRenewed
     | JobReleased
 )
 

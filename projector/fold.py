@@ -17,6 +17,7 @@ from checkpoint.events.event import (
     JobDeleted,
     JobForked,
     JobReleased,
+    JobRenewed,
     JobRewound,
     StageCompleted,
     StageFailed,
@@ -101,7 +102,7 @@ def fold(state: JobState, entry: Entry) -> JobState:  # noqa: C901 - a case for 
             failures = _without(failures, event.stages)
         case JobForked():
             source = f"{event.source} v{event.version}"
-        case EventsLost():
+        case EventsLost() | JobRenewed():
             pass
         case JobDeleted():
             deleted, checkpoints, failures, owner, token = True, {}, {}, "", ""

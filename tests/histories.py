@@ -15,6 +15,7 @@ from checkpoint.events.event import (
     JobClaimed,
     JobDeleted,
     JobReleased,
+    JobRenewed,
     JobRewound,
     StageCompleted,
     StageFailed,
@@ -27,7 +28,7 @@ STAGES = ("cut", "mix", "export")
 FILM = Pipeline("film", STAGES)
 TTL_MS = 60_000
 
-Kind = Literal["complete", "fail", "rewind", "delete", "claim", "release"]
+Kind = Literal["complete", "fail", "rewind", "delete", "claim", "renew", "release"]
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -66,6 +67,7 @@ def histories(
         "rewind",
         "delete",
         "claim",
+        "renew",
     ),
     data: st.SearchStrategy[Any] = json_values,
     max_size: int = 30,
@@ -101,6 +103,8 @@ def event_of(act: Act, ttl_ms: int = TTL_MS) -> AnyEvent:  # noqa: PLR0911 - one
             return JobDeleted(job=job, ttl_ms=ttl_ms)
         case "claim":
             return JobClaimed(job=job, owner="worker-1", lease_ms=1000, ttl_ms=ttl_ms)
+        case "renew":
+            return JobRenewed(job=job, token="1-0", ttl_ms=ttl_ms)
         case "release":
             return JobReleased(job=job, token="1-0", ttl_ms=ttl_ms)
 

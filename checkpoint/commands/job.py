@@ -14,6 +14,7 @@ from checkpoint.events.event import (
     JobDeleted,
     JobForked,
     JobReleased,
+    JobRenewed,
     JobRewound,
     StageCompleted,
     StageFailed,
@@ -224,6 +225,8 @@ def _told(entry: Entry, change: Difference) -> str:  # noqa: PLR0911 - one for e
             return f"job_deleted      {_gone(change).removeprefix('; ')}".rstrip()
         case JobClaimed(owner=owner):
             return f"job_claimed      by {owner}"
+        case JobRenewed():
+            return "job_renewed"
         case JobReleased():
             return "job_released"
 

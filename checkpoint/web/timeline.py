@@ -10,6 +10,7 @@ from checkpoint.events.event import (
     JobDeleted,
     JobForked,
     JobReleased,
+    JobRenewed,
     JobRewound,
     StageCompleted,
     StageFailed,
@@ -114,5 +115,7 @@ def described(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of even
             return "deleted"
         case JobClaimed(owner=owner):
             return f"claimed by {owner}"
+        case JobRenewed():
+            return "still held"
         case JobReleased():
             return "released"

@@ -1,10 +1,12 @@
--- renew(token, lease) -> {"OK"} | {"LOGNOTREADY"} | {"STALECLAIM", job number, token that holds now or ""}
+#!lua flags=allow-oom
+-- renew(token, lease) -> {"OK", ms until the job expires}
+--                      | {"LOGNOTREADY"} | {"STALECLAIM", job number, token that holds now or ""}
 --
 -- A lease that has run out is not renewed, even if nobody took the job: its holder may have been
 -- stopped for any time, and must find out at the next thing it does.
 --
 -- KEYS[1]  meta   hash  there is a log only where this exists
--- KEYS[2]  head   hash  token owner lease
+-- KEYS[2]  head   hash  token owner lease ended expires
 -- ARGV[1]  token  of the claim
 -- ARGV[2]  lease  in ms from now
 
@@ -17,4 +19,4 @@ local live = held[1] and not held[3] and tonumber(held[2]) > now and tonumber(he
 if not live or held[1] ~= ARGV[1] then return {'STALECLAIM', 1, live and held[1] or ''} end
 
 redis.call('HSET', KEYS[2], 'lease', now + tonumber(ARGV[2]))
-return {'OK'}
+return {'OK', tonumber(held[4]) - now}

@@ -10,7 +10,14 @@ from checkpoint.events.append import Request
 from checkpoint.events.entry import EVENT, INCARNATION, VERSION, decode_all
 from checkpoint.events.event import UPCASTERS, StageCompleted
 
-TAGS = ["stage_completed", "stage_failed.2", "job_deleted", "job_claimed", "job_released"]
+TAGS = [
+    "stage_completed",
+    "stage_failed.2",
+    "job_deleted",
+    "job_claimed",
+    "job_renewed",
+    "job_released",
+]
 NAMES = ["type", "job", "ttl_ms", "stage", "pipeline", "data", "error", "owner", "lease_ms", "key"]
 
 almost_events = st.dictionaries(st.sampled_from(NAMES), json_values).flatmap(

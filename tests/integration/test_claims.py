@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from textwrap import dedent
 from typing import Any
 
 import pytest
 from processes import environ, eventually
+from real_log import RealLog, a_snapshotter_runs
 
 from checkpoint import (
     AsyncCheckpointManager,
@@ -25,6 +27,10 @@ from checkpoint import (
     StaleClaim,
     UnsupportedServer,
 )
+from checkpoint.claim import Claim, renew, take
+from checkpoint.core import Core
+from checkpoint.events.event import JobRenewed
+from checkpoint.restore import keep_whole
 
 
 @pytest.fixture
@@ -278,3 +284,89 @@ def test_an_asyncio_renewer_outlives_every_error(
             await job.save("a", 1)
 
     asyncio.run(use())
+
+
+# --- longer than the job's time to live ---------------------------------------------------------
+
+
+def test_a_held_job_outlives_its_time_to_live_whole(archived_log: RealLog) -> None:
+    settings = replace(archived_log.settings, ttl=1.0)
+    with CheckpointManager(settings) as manager, a_snapshotter_runs(archived_log):
+        with manager.claim("job", lease=0.9) as job:
+            job.save("a", {"x": 1})
+            time.sleep(2.5)
+            assert job.is_held
+            assert job.load("a") == {"x": 1}
+            saved = job.save("b", {}, ack="durable")
+            assert str(saved.incarnation) == job.token
+        archived_log.project()
+        assert types(manager).count("job_renewed") >= 2
+        state = archived_log.fold("job")
+        assert list(state.checkpoints) == ["a", "b"]
+        assert archived_log.view("job") == state
+        expires = archived_log.client.hget(archived_log.keys("job").head, "expires")
+        assert int(expires) == state.expires_ms == state.id.ms + 1000
+
+
+def test_an_asynchronous_holder_keeps_its_job_too(settings: Settings) -> None:
+    async def hold() -> list[str]:
+        async with (
+            AsyncCheckpointManager(replace(settings, ttl=0.5)) as manager,
+            manager.claim("job", lease=0.6) as job,
+        ):
+            await job.save("a", {})
+            async with job.atomic_checkpoint("b"):
+                await asyncio.sleep(1.5)
+            return [str(one) for one in (await manager.get_job_progress("job"))["completed_stages"]]
+
+    assert asyncio.run(hold()) == ["a", "b"]
+
+
+def test_a_lease_longer_than_the_time_to_live_keeps_the_job_until_it_is_given_back(
+    manager: CheckpointManager, settings: Settings
+) -> None:
+    with CheckpointManager(replace(settings, ttl=0.1)) as hasty:
+        with hasty.claim("job", lease=60) as job:
+            job.save("a", {})
+            time.sleep(0.3)
+            assert job.load("a") == {}
+            job.save("b", {})
+        time.sleep(0.2)
+    assert manager.get_job_progress("job")["status"] == "never existed"
+
+
+def test_a_renewal_adds_an_event_only_where_less_than_half_of_the_time_to_live_is_left(
+    log: RealLog,
+) -> None:
+    claim = Claim("job", "w", lease=0.3)
+    core = log.run(take(Core(replace(log.settings, ttl=2.0)), claim))
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        log.run(renew(core, claim))
+        time.sleep(0.1)
+    claimed, renewed = log.entries("job")
+    assert 1000 <= renewed.id.ms - claimed.id.ms < 1400
+    assert renewed.event == JobRenewed(job="job", ttl_ms=2000, token=str(claimed.id))
+
+
+def test_a_renewal_outlives_the_loss_of_redis(archived_log: RealLog) -> None:
+    log, claim = archived_log, Claim("job", "w", lease=3.0)
+    core = log.run(take(Core(replace(log.settings, ttl=3.0)), claim))
+    with CheckpointManager(log.settings) as manager:
+        time.sleep(1.6)
+        log.run(renew(core, claim))
+        log.store()
+        log.client.flushall()
+        log.run(keep_whole(log.settings.namespace, print))
+        time.sleep(1.6)
+        assert manager.get_job_progress("job")["status"] != "expired"
+        assert log.fold("job").version == 0  # nothing but the restored view says so
+
+
+def test_a_claim_that_is_over_is_not_renewed_and_adds_nothing(log: RealLog) -> None:
+    claim = Claim("job", "w", lease=0.1)
+    core = log.run(take(Core(replace(log.settings, ttl=0.2)), claim))
+    time.sleep(0.15)
+    with pytest.raises(StaleClaim):
+        log.run(renew(core, claim))
+    assert len(log.entries("job")) == 1

@@ -17,6 +17,7 @@ from checkpoint.events.event import (
     JobClaimed,
     JobDeleted,
     JobReleased,
+    JobRenewed,
     StageCompleted,
     StageFailed,
 )
@@ -46,6 +47,7 @@ events_gone_wrong = st.fixed_dictionaries(
         StageFailed(job="j", stage="s", error="OSError", message="disk: full"),
         JobDeleted(job="j"),
         JobClaimed(job="j", owner="worker-7", lease_ms=30_000),
+        JobRenewed(job="j", token="1-0"),
         JobReleased(job="j", token="1-0"),
         JobDeleted(job='ünïcode/🎬 "quoted"'),
     ],

@@ -23,6 +23,7 @@ def test_the_tags_of_what_logs_hold_never_change() -> None:
         "EventsLost": "events_lost",
         "JobDeleted": "job_deleted",
         "JobClaimed": "job_claimed",
+        "JobRenewed": "job_renewed",
         "JobReleased": "job_released",
     }
 
