@@ -8,6 +8,8 @@ from checkpoint.events.steps import Steps, command
 from checkpoint.query.lag import CONSUMERS
 from checkpoint.query.verify.keys import find_foreign, unusable
 
+KEYS_AT_ONCE = 5000
+
 
 def drop_foreign(namespace: str, keys: Sequence[str]) -> Steps[list[str]]:
     """Drop those of some keys that have the type of something else; return their names."""
@@ -31,3 +33,13 @@ def drop_unusable(place: Place, number: int) -> Steps[list[str]]:
         yield from command("DEL", key)
         found.append(key)
     return found
+
+
+def scan_heads(partition: PartitionKeys, cursor: bytes) -> Steps[tuple[bytes, list[str]]]:
+    """Find some jobs that have a head, and where to go on; a job may come twice."""
+    start = partition.job("").head
+    cursor, keys = yield from command(
+        "SCAN", cursor or 0, "MATCH", f"{start}*", "COUNT", KEYS_AT_ONCE
+    )
+    # a key that a stranger made need not be text
+    return cursor, [key.decode(errors="replace")[len(start) :] for key in keys]

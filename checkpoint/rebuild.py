@@ -32,10 +32,9 @@ from checkpoint.projector.view import parse_job, read_job
 from checkpoint.query.lookup import SCAN_ENTRIES, decoded, is_whole
 
 from .heads import Outcome, headless, latest_life, put_back
-from .mending import drop_unusable
+from .mending import drop_unusable, scan_heads
 
 JOBS_AT_ONCE = 200
-KEYS_AT_ONCE = 5000
 TRIES = 50
 PAUSE = 0.005
 """A job that goes on just now, or whose entries move from log to archive, is read again so often,
@@ -115,7 +114,7 @@ def rebuild(place: Place, number: int, tell: Tell) -> Steps[Rebuilt]:
     cursor = b""
     names: list[str] = []
     while cursor != b"0":
-        cursor, some = yield from _scan_heads(partition, cursor)
+        cursor, some = yield from scan_heads(partition, cursor)
         names += (job for job in some if partition_of(job, place.partitions) == number)
         while len(names) >= JOBS_AT_ONCE or (names and cursor == b"0"):
             some = names[:JOBS_AT_ONCE]
@@ -127,16 +126,6 @@ def rebuild(place: Place, number: int, tell: Tell) -> Steps[Rebuilt]:
     for job in dict.fromkeys([*unreadable, *forgotten]):
         yield from _put_back(place, partition, unarchived, job, rebuilt)
     return rebuilt
-
-
-def _scan_heads(partition: PartitionKeys, cursor: bytes) -> Steps[tuple[bytes, list[str]]]:
-    """Find some jobs that have a head, and where to go on; a job may come twice."""
-    start = partition.job("").head
-    cursor, keys = yield from command(
-        "SCAN", cursor or 0, "MATCH", f"{start}*", "COUNT", KEYS_AT_ONCE
-    )
-    # a key that a stranger made need not be text
-    return cursor, [key.decode(errors="replace")[len(start) :] for key in keys]
 
 
 def rebuild_job(place: Place, job: str) -> Steps[Rebuilt]:

@@ -22,10 +22,10 @@ from checkpoint.events.append import APPEND, RENEW
 from checkpoint.events.crash_point import crash_point
 from checkpoint.events.creation import ARCHIVED, Log
 from checkpoint.events.entry import Entry
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogNotReady
 from checkpoint.events.event import JobDeleted, JobRewound, StageCompleted
-from checkpoint.events.freshness import Place, resume, this_run
+from checkpoint.events.freshness import Place, resume, set_meta, this_run
 from checkpoint.events.keys import PartitionKeys, own_keys, pipelines, topic_meta
 from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.server import read_info
@@ -46,10 +46,11 @@ from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.pipelines import kept
 from checkpoint.snapshotter.restorations import Loss, Restoration
 
-from .mending import drop_foreign
+from .mending import drop_foreign, scan_heads
 
 CLOSE_PARTITION = Script.load("checkpoint", "close_partition")
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
+IS_WHOLE = Script.load("checkpoint", "is_whole")
 OPEN_PARTITION = Script.load("checkpoint", "open_partition")
 
 JOBS_AT_ONCE = 100
@@ -92,7 +93,7 @@ def restoring(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
                 restored.append(one)
         yield from _restore_pipelines(namespace)
         fields = ("id", log.id, "partitions", log.partitions, "state", ARCHIVED)
-        yield from command("HSET", topic_meta(namespace), *fields)
+        yield from set_meta(namespace, *fields)
         crash_point("restore: before the gate")
         place = Place(namespace, log.partitions, has_archive=True)
         behind = bool((yield from resume(place, {one.partition for one in restored})))
@@ -102,12 +103,14 @@ def restoring(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
 
 def _restore_pipelines(namespace: str) -> Steps[None]:
     known: dict[str, tuple[str, ...]] = yield AskArchive(kept)
-    for name, stages in known.items():
-        yield from command("HSETNX", pipelines(namespace), name, msgspec.json.encode(stages))
+    there = {name.decode() for name in (yield from command("HKEYS", pipelines(namespace)))}
+    for name in known.keys() - there:
+        stages = msgspec.json.encode(known[name])
+        yield from command("HSETNX", pipelines(namespace), name, stages)
 
 
 def keep_whole(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
-    """Restore what Redis lost, if it was restarted or emptied since it was last made sure of.
+    """Restore what Redis lost since it was last made sure of: all of it, its end, or a partition.
 
     A replica's gate is closed: when it is a primary again, it has another one's log. And it is
     disconnected from: the address may lead to its primary by now.
@@ -117,13 +120,23 @@ def keep_whole(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
         yield from command("SCRIPT", "FLUSH")
         yield Disconnect()
         return []
-    state, known = yield from command("HMGET", topic_meta(namespace), "state", "run")
-    is_known = known == info["run_id"].encode()
-    if state == ARCHIVED and is_known and (yield from gate_is_open(namespace)):
-        return []
+    meta = topic_meta(namespace)
+    state, known, count = yield from command("HMGET", meta, "state", "run", "partitions")
+    is_known = state == ARCHIVED and known == info["run_id"].encode()
+    if is_known and (yield from gate_is_open(namespace)):
+        partitions = [PartitionKeys(namespace, number) for number in range(int(count))]
+        if (yield from _are_whole(partitions)):
+            return []
     if (yield AskArchive(lambda archive: archive.log())) is None:
         return []
     return (yield from restore(namespace, tell))
+
+
+def _are_whole(partitions: Sequence[PartitionKeys]) -> Steps[bool]:
+    for keys in partitions:
+        if not (yield from command("EVAL", IS_WHOLE.text, 2, keys.meta, keys.log)):
+            return False
+    return True
 
 
 def open_gate(namespace: str) -> Steps[None]:
@@ -164,9 +177,9 @@ def _restore_partition(
     )
     restored, jobs = begun
     crash_point("restore: on record")
-    for some in _chunks(jobs):
-        lives = yield AskArchive(partial(_latest_lives, some))
-        yield from _fenced(_write_jobs(keys, token, lives))
+    yield from _put_back(keys, token, jobs)
+    if logged == ZERO or (yield from _ran_on(keys.namespace, run)):
+        yield from _put_back_heads(keys, token, set(jobs))
     crash_point("restore: jobs written")
     opening = [keys.restoring, keys.meta, keys.log, keys.position, keys.watermark]
     last = str(max(fence, restored.archived))
@@ -174,6 +187,29 @@ def _restore_partition(
     crash_point("restore: partition opened")
     tell(f"partition {keys.partition}: {restored.jobs} jobs restored up to {restored.archived}")
     return restored
+
+
+def _put_back(keys: PartitionKeys, token: str, jobs: Sequence[str]) -> Steps[None]:
+    """Write jobs as the archive has them; of those that it does not have, nothing is left."""
+    for some in _chunks(jobs):
+        lives = yield AskArchive(partial(_latest_lives, some))
+        yield from _fenced(_write_jobs(keys, token, dict.fromkeys(some, ()) | lives))
+
+
+def _ran_on(namespace: str, run: str) -> Steps[bool]:
+    """Say whether Redis lost the log while it ran, so that it may have what came of the log."""
+    known: bytes | None = yield from command("HGET", topic_meta(namespace), "run")
+    return known == run.encode()
+
+
+def _put_back_heads(keys: PartitionKeys, token: str, written: set[str]) -> Steps[None]:
+    """Put the jobs back that have a head: what is in it may be in no log any more."""
+    cursor: bytes | None = None
+    while cursor != b"0":
+        cursor, found = yield from scan_heads(keys, cursor or b"0")
+        yield from _fenced(_write_jobs(keys, token, {}))  # the lease runs on
+        yield from _put_back(keys, token, [job for job in found if job not in written])
+        written.update(found)
 
 
 def _close(keys: PartitionKeys, token: str, archived: EntryId, tell: Tell) -> Steps[list[Any]]:
@@ -216,6 +252,8 @@ def _write_jobs(partition: PartitionKeys, token: str, lives: Mapping[str, Sequen
 
 def job_arguments(entries: Sequence[Entry]) -> list[Argument]:
     """Return what the scripts that write a job take of it: its expiry, head, view and requests."""
+    if not entries:
+        return [0, 0, 0, 0]
     state = fold_all(NOTHING, entries)
     head = _head(state)
     requests = [part for pair in _requests(entries).items() for part in pair]

@@ -23,13 +23,14 @@ from .errors import (
 )
 from .event import AnyEvent, JobRewound, StageCompleted
 from .event import JobClaimed as JobTaken
+from .freshness import RESTORED
 from .keys import PartitionKeys, partition_of
 from .script import Argument, Call, Script
 
 APPEND = Script.load("checkpoint.events", "append")
 RENEW = Script.load("checkpoint.events", "renew")
 
-Kind = Literal["append", "rewind", "fork", "delete", "claim", "steal", "release"]
+Kind = Literal["append", "rewind", "fork", "delete", "claim", "steal", "renew", "release"]
 
 
 def made_up_key() -> str:
@@ -194,11 +195,16 @@ def _incarnation_ended(job: str, incarnation: str) -> CheckpointError:
     return IncarnationEnded(f"Job {job!r} was deleted or has expired: {now}")
 
 
+def _log_lost(*_: Any) -> CheckpointError:
+    return LogNotReady(f"Redis has lost a part of the log while it ran. {RESTORED}")
+
+
 _REFUSALS: dict[bytes, Callable[..., CheckpointError]] = {
     b"JOBCLAIMED": _job_claimed,
     b"STALECLAIM": _stale_claim,
     b"VERSION": _version_conflict,
     b"ENDED": _incarnation_ended,
+    b"LOGLOST": _log_lost,
 }
 
 

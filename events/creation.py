@@ -10,8 +10,11 @@ from uuid import uuid4
 from .crash_point import crash_point
 from .errors import LogNotReady, PartitionCountMismatch
 from .keys import DEFAULT_PARTITIONS, PartitionKeys, topic_meta
+from .script import Script
 from .server import read_info
 from .steps import AskArchive, Steps, command
+
+CREATE_PARTITION = Script.load("checkpoint.events", "create_partition")
 
 READY, ARCHIVED = b"ready", b"archived"
 """The state of a log that is there: in Redis alone, or known to the archive too."""
@@ -84,7 +87,8 @@ def _finish(namespace: str, log: Log, state: bytes, *, has_archive: bool) -> Ste
             yield from _refuse(namespace, state)
     crash_point("log: registered")
     for number in range(log.partitions):
-        yield from command("HSETNX", PartitionKeys(namespace, number).meta, "id", log.id)
+        keys = PartitionKeys(namespace, number)
+        yield from command("EVAL", CREATE_PARTITION.text, 2, keys.meta, keys.log, log.id)
     crash_point("log: partitions marked")
     run = (yield from read_info())["run_id"]
     done = ARCHIVED if has_archive else READY

@@ -28,10 +28,14 @@ from .errors import (
     ScriptUnknown,
 )
 from .keys import PartitionKeys, topic_meta
-from .script import Call, Script
+from .script import Argument, Call, Script
 from .server import read_primary_info
 from .steps import AskArchive, Disconnect, LoadScript, OneRun, Steps, SyncedCall, command, loaded
 
+RESTORED = "A snapshotter restores it as soon as it runs; `checkpoint restore` does it by hand"
+"""What becomes of a log that has lost something, for messages that say so."""
+
+SET_META = Script.load("checkpoint.events", "set_meta")
 SET_FENCE = Script.load("checkpoint.events", "set_fence")
 
 
@@ -44,10 +48,11 @@ class Place(NamedTuple):
 
 
 class Behind(NamedTuple):
-    """A partition whose log ends before the archive does."""
+    """A partition whose log ends before the archive does, or is not there at all."""
 
     partition: int
-    logged: EntryId
+    logged: EntryId | None
+    """Where the log ends; None where there is no stream."""
     archived: EntryId
 
 
@@ -103,11 +108,13 @@ def check_fresh(place: Place) -> Steps[None]:
 
 def older(behind: Sequence[Behind]) -> str:
     """Say of a log that it ends before the archive does, and what to do."""
-    return (
-        f"Redis came back with an older log: partition {behind[0].partition} ends at "
-        f"{behind[0].logged}, and the archive has entries up to {behind[0].archived}. A "
-        "snapshotter restores it as soon as it runs; `checkpoint restore` does it by hand"
+    number, logged, archived = behind[0]
+    what = (
+        f"Redis has lost the stream of partition {number}"
+        if logged is None
+        else f"Redis came back with an older log: partition {number} ends at {logged}"
     )
+    return f"{what}, and the archive has entries up to {archived}. {RESTORED}"
 
 
 def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
@@ -129,7 +136,9 @@ def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
     ends = {}
     for number in set(range(place.partitions)) - set(restored):
         ends[number] = yield from last_id(PartitionKeys(place.namespace, number))
-    fences = yield AskArchive(lambda archive: archive.resume(run.decode(), ends, fence_ms))
+    fences = None
+    if None not in ends.values():
+        fences = yield AskArchive(lambda archive: archive.resume(run.decode(), ends, fence_ms))
     if fences is None:
         return (yield from find_behind(place))
     crash_point("restart: on record")
@@ -138,8 +147,13 @@ def resume(place: Place, restored: Collection[int] = ()) -> Steps[list[Behind]]:
         if not (yield from loaded(Call(SET_FENCE, [keys.meta, keys.log], [fence]))):
             raise LogNotReady
     crash_point("restart: fenced")
-    yield from command("HSET", meta, "run", run)
+    yield from set_meta(place.namespace, "run", run)
     return []
+
+
+def set_meta(namespace: str, *fields: Argument) -> Steps[None]:
+    """Write fields and values of a log's meta, also where Redis is full."""
+    yield from command("EVAL", SET_META.text, 1, topic_meta(namespace), *fields)
 
 
 def this_run() -> Steps[bytes]:
@@ -160,7 +174,7 @@ def find_behind(place: Place) -> Steps[list[Behind]]:
     for number in range(place.partitions):
         logged = yield from last_id(PartitionKeys(place.namespace, number))
         archived = positions.get(number, ZERO)
-        if logged < archived:
+        if logged is None or logged < archived:
             found.append(Behind(number, logged, archived))
     return found
 
@@ -171,9 +185,9 @@ def last_entry(partition: PartitionKeys) -> Steps[EntryId]:
     return EntryId.parse(rows[0][0]) if rows else ZERO
 
 
-def last_id(partition: PartitionKeys) -> Steps[EntryId]:
-    """Return the id that the last entry of a partition's log had, trimmed or not."""
+def last_id(partition: PartitionKeys) -> Steps[EntryId | None]:
+    """Return the id that the last entry of a partition's log had, trimmed or not; None: no log."""
     if not (yield from command("EXISTS", partition.log)):
-        return ZERO
+        return None
     stream = yield from command("XINFO", "STREAM", partition.log)
     return EntryId.parse(dict(zip(stream[::2], stream[1::2], strict=True))[b"last-generated-id"])

@@ -41,9 +41,10 @@ class Group:
 
     async def advance(self, place: Place, made: Progress) -> EntryId:
         """Move the group forward, never back; return where it stands. Raises LogUnavailable."""
+        partition = PartitionKeys(*place)
         call = Call(
             ADVANCE,
-            [PartitionKeys(*place).log],
+            [partition.log, partition.meta],
             [self.name, self._start, str(made.start), str(made.last), made.entries],
         )
         return EntryId.parse(await self._redis.run_loaded(call))

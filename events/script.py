@@ -31,7 +31,8 @@ class Script(NamedTuple):
     @cache  # noqa: B019 - there are few scripts and few logs in a process
     def for_log(self, namespace: str) -> "Script":
         """Make the script one log's own: that Redis knows it says nothing of another log."""
-        return self.of(self.name, f"-- of the log {namespace}\n{self.text}")
+        # at its end: its first line may tell Redis how to run it
+        return self.of(self.name, f"{self.text}\n-- of the log {namespace}\n")
 
 
 class Call(NamedTuple):

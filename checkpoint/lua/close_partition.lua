@@ -17,8 +17,8 @@ local function parts(id)
   return tonumber(ms), tonumber(seq)
 end
 
-local last = '0-0'
-if redis.call('EXISTS', KEYS[2]) == 1 then
+local last, has_stream = '0-0', redis.call('EXISTS', KEYS[2]) == 1
+if has_stream then
   local stream = redis.call('XINFO', 'STREAM', KEYS[2])
   for i = 1, #stream, 2 do
     if stream[i] == 'last-generated-id' then last = stream[i + 1] end
@@ -28,12 +28,13 @@ end
 local ms, seq = parts(last)
 local archived_ms, archived_seq = parts(ARGV[2])
 local behind = ms < archived_ms or ms == archived_ms and seq < archived_seq
-if not behind and redis.call('EXISTS', KEYS[1]) == 1 then return {'WHOLE'} end
+if has_stream and not behind and redis.call('EXISTS', KEYS[1]) == 1 then return {'WHOLE'} end
 
 if redis.call('EXISTS', KEYS[4]) == 1 then return {'BUSY'} end
 
-redis.call('DEL', KEYS[1])
+-- first what a Redis that is full refuses: then nothing is closed that could not be restored
 redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[3])
+redis.call('DEL', KEYS[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 return {'CLOSED', last, redis.call('GET', KEYS[3]) or '0-0', now}

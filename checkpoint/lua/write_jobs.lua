@@ -1,3 +1,4 @@
+#!lua
 -- write_jobs(token, lease, jobs of one partition) -> 1 | 0 if another restore has closed the partition since
 --
 -- Puts jobs in place of whatever Redis has of them, from the archive.

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from checkpoint.events.creation import find_log
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import CheckpointError, LogNotReady
 from checkpoint.events.freshness import last_id
 from checkpoint.events.keys import PartitionKeys
@@ -153,7 +153,7 @@ class Tail:
         ends = {}
         for number in range(log.partitions):
             partition = PartitionKeys(namespace, number)
-            ends[partition.log.encode()] = yield from last_id(partition)
+            ends[partition.log.encode()] = (yield from last_id(partition)) or ZERO
         return log, ends
 
     def _read(self, ends: dict[bytes, EntryId]) -> Steps[Any]:

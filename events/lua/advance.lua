@@ -1,9 +1,11 @@
 -- advance(group, start, from, last, entries) -> the entry id that the group stands at
 --
 -- Moves a consumer group forward, never back, and keeps its count of entries read, so that
--- XINFO GROUPS can tell its lag. A group that does not exist is created first.
+-- XINFO GROUPS can tell its lag. A group that does not exist is created first; so is the stream of a
+-- topic, but not of a log's partition: there it was lost.
 --
--- KEYS[1]  log  stream  XGROUP CREATE (MKSTREAM), XGROUP SETID
+-- KEYS[1]  log   stream  XGROUP CREATE (MKSTREAM), XGROUP SETID
+-- KEYS[2]  meta  hash    a log's partition has one, a topic's has none
 --
 -- ARGV:
 --   group
@@ -49,6 +51,7 @@ end
 
 local at = find()
 if not at then
+  if redis.call('EXISTS', log) == 0 and redis.call('EXISTS', KEYS[2]) == 1 then return from end
   redis.call('XGROUP', 'CREATE', log, group, start, 'MKSTREAM')
   at = find()
 end

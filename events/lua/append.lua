@@ -1,19 +1,21 @@
 -- append(jobs of one partition) -> "fence", and for each run of a job's events, in their order:
 --                                  " id version incarnation repeated count"
 --                                | {"LOGNOTREADY"}
+--                                | {"LOGLOST", 1}: the stream, or its end, is gone
 --                                | {"JOBCLAIMED", job number, owner, lease left in ms}
 --                                | {"STALECLAIM", job number, token that holds now or ""}
 --                                | {"VERSION", job number, version the job is at}
 --                                | {"ENDED", job number, incarnation that lives now or ""}
 --
 -- All of the jobs are checked before anything is written, so a call appends everything or nothing.
+-- The first write is the XADD: a Redis that is full, or has no stream, refuses the call whole.
 -- A run is events of one life, where id and version of each follow those of the one before; what is
 -- said of it is the first's. The entries of a call have one time, so what it appends to a job is a
 -- run, unless the job ends in between. (One string costs less than the list of its words.)
 --
 -- KEYS[1]  meta      hash    there is a log only where it has an id; fence: ms since when Redis has
---                           lost nothing
--- KEYS[2]  log       stream  XADD: event, version, incarnation
+--                           lost nothing; archived: the watermark
+-- KEYS[2]  log       stream  XADD: event, version, incarnation; made with the log, never here
 -- then for each job:
 --   +1     head      hash    incarnation version expires ended keyed token owner lease retried, and the
 --                            index: version -> "entry-id call-key"; the projector drops of it what it
@@ -32,7 +34,7 @@
 --   incarnation   the job must be in, or ""
 --   count         of its events, then for each event:
 --     kind        append | rewind | fork | delete (a live job only) | claim
---                 | steal (a claimed job too) | release
+--                 | steal (a claimed job too) | renew | release
 --     event       JSON
 --     ttl         ms that the job lives after it
 --     key         the event's own, remembered as long as the job lives: a repeated one is answered
@@ -46,13 +48,35 @@ local LOOKS_BACK = 64
 -- Lua's stack holds some 8,000 arguments, and a job may get more events than that. Nothing after the
 -- first XADD may fail: what is in the log and in no head is lost to its job.
 local CHUNK = 1000
+-- Up to here every integer is exact; what was given an id from beyond the year 287,000 never expires.
+local LATEST = 2 ^ 53
 
 local call, log, call_key, again = redis.call, KEYS[2], ARGV[1], ARGV[2] == '1'
-local meta = call('HMGET', KEYS[1], 'id', 'fence')
+local meta = call('HMGET', KEYS[1], 'id', 'fence', 'archived')
 if not meta[1] then return {'LOGNOTREADY'} end
+local fence, archived = meta[2] or '0', meta[3] or '0-0'
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- What the archive has passed it never looks at again, so no id may come from there, or from before
+-- the fence. The clock's own are later as a rule; if they are not, the stream must have gone on from
+-- later ones.
+if now <= fence + 0 or now <= string.match(archived, '^%d+') + 0 then
+  -- Sequence numbers may be beyond what a Lua number holds exactly: compared as digits.
+  local function before(a, b)
+    local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+    local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+    if a_ms ~= b_ms then return tonumber(a_ms) < tonumber(b_ms) end
+    if #a_seq ~= #b_seq then return #a_seq < #b_seq end
+    return a_seq < b_seq
+  end
+  local last, stream = '0-0', call('EXISTS', log) == 1 and call('XINFO', 'STREAM', log) or {}
+  for n = 1, #stream, 2 do
+    if stream[n] == 'last-generated-id' then last = stream[n + 1] end
+  end
+  if before(last, archived) or before(last, fence .. '-0') then return {'LOGLOST', 1} end
+end
 
 -- Where the last `count` events stand that the first call of this key appended, the latest first,
 -- each as "id version incarnation"; nil if none came. The index may have dropped the older ones, but
@@ -92,13 +116,15 @@ local function refusal(number, job, kind, token, expected, incarnation)
   if expected ~= '' and tonumber(expected) ~= job.version then return {'VERSION', number, job.version} end
 end
 
--- Check: `known` is where the events stand that the log has, by where they begin in ARGV.
+-- Check: `known` is where the events stand that the log has, and `rewound` the stages that a rewind
+-- forgets, both by where the events begin in ARGV.
 local jobs, known, at = {}, {}, 3
+local rewound
 for k = 3, #KEYS, 3 do
   local f = call('HMGET', KEYS[k], 'incarnation', 'version', 'expires', 'ended', 'keyed', 'token', 'owner', 'lease', 'retried')
   local job = {head = KEYS[k], view = KEYS[k + 1], requests = KEYS[k + 2], incarnation = '', version = 0, index = {}}
   if f[1] then
-    job.life, job.last = f[1], tonumber(f[2])
+    job.life, job.last = f[1], f[2] + 0 -- fails here if the head is damaged, and not in mid-write
     if not f[4] and tonumber(f[3]) > now then
       job.lives, job.incarnation, job.version, job.keyed = true, f[1], job.last, f[5]
       if f[6] and tonumber(f[8]) > now then job.token, job.owner, job.lease = f[6], f[7], tonumber(f[8]) end
@@ -116,14 +142,21 @@ for k = 3, #KEYS, 3 do
       made_up = made_up + 1
       known[e] = before[made_up]
     end
-    if not known[e] then fresh = fresh or ARGV[e] end
+    if not known[e] then
+      fresh = fresh or ARGV[e]
+      if ARGV[e] == 'rewind' then
+        rewound = rewound or {}
+        rewound[e] = cjson.decode(ARGV[e + 4])
+        call('HLEN', job.requests) -- fails if it is no hash
+      end
+    end
   end
   local refused = fresh and refusal(number, job, fresh, ARGV[at], ARGV[at + 1], ARGV[at + 2])
   if refused then return refused end
   at = job.after
 end
 
-local reply = {meta[2] or '0'}
+local reply = {fence}
 local function write_head(job)
   call('HSET', job.head, 'version', job.version, 'expires', job.expires, unpack(job.index))
   job.index = {}
@@ -143,16 +176,20 @@ local function forget(stages, job)
 end
 
 local ms, next_id = nil, '*'
-local function append(job, kind, event, ttl, key, detail)
-  if not job.lives then
-    call('DEL', job.head, job.requests)
-    job.lives = true
-  end
+local function append(job, kind, event, ttl, key, detail, stages)
   local version = job.version + 1
-  local id = call('XADD', log, next_id, 'event', event, 'version', version, 'incarnation', job.incarnation)
+  -- After a write, even one that changes nothing, a full Redis refuses no other: a deletion frees more
+  -- than it takes, and a job that is held must not expire for want of room.
+  if not ms and (kind == 'delete' or kind == 'renew') then call('PERSIST', KEYS[1]) end
+  local id = call('XADD', log, 'NOMKSTREAM', next_id, 'event', event, 'version', version, 'incarnation', job.incarnation)
+  if not id then return false end
   if not ms then
     ms = string.match(id, '^%d+')
     next_id = ms .. '-*'
+  end
+  if not job.lives then
+    call('DEL', job.head, job.requests)
+    job.lives = true
   end
   local index = job.index
   if version == 1 then
@@ -161,7 +198,7 @@ local function append(job, kind, event, ttl, key, detail)
   end
   local size = #index
   index[size + 1], index[size + 2] = version, key == '' and id .. ' ' .. call_key or id
-  job.version, job.expires = version, ms + ttl
+  job.version, job.expires = version, math.min(ms + ttl, LATEST)
   if size >= CHUNK then write_head(job) end
 
   if job.run then
@@ -186,13 +223,14 @@ local function append(job, kind, event, ttl, key, detail)
   elseif kind == 'release' then
     call('HDEL', job.head, 'token', 'owner', 'lease')
   elseif kind == 'rewind' then
-    forget(cjson.decode(detail), job)
+    forget(stages, job)
   elseif kind == 'delete' then
     write_head(job)
     call('HSET', job.head, 'ended', 'deleted')
     call('DEL', job.requests)
     job.lives, job.incarnation, job.version, job.keyed, job.run = false, '', 0, nil, nil
   end
+  return true
 end
 
 for _, job in ipairs(jobs) do
@@ -203,8 +241,8 @@ for _, job in ipairs(jobs) do
     if place then
       reply[#reply + 1], reply[#reply + 2] = place .. ' 1', 1
       job.run = nil
-    else
-      append(job, ARGV[e], ARGV[e + 1], ARGV[e + 2], key, ARGV[e + 4])
+    elseif not append(job, ARGV[e], ARGV[e + 1], ARGV[e + 2], key, ARGV[e + 4], rewound and rewound[e]) then
+      return {'LOGLOST', 1} -- of the first event: nothing was written
     end
   end
   if #job.index > 0 then write_head(job) end

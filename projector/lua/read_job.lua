@@ -73,7 +73,11 @@ while ms[from] do
     local size = #entries
     entries[size + 1], entries[size + 2], entries[size + 3] = applied + from + n - 1, entry[1], entry[2][2]
   end
-  if #run <= to - from then break end
+  if #run <= to - from then
+    -- an answer without them would be older than what was acknowledged
+    if call('EXISTS', KEYS[2]) == 0 then return {'LOGNOTREADY'} end
+    break
+  end
   from = to + 1
 end
 return {'OK', now, at, view, entries}

@@ -1,3 +1,4 @@
+#!lua
 -- rebuild_views() -> {"OK", per job: 1 written | 0 the job has gone on or is no more}
 --                  | {"LOGNOTREADY"}
 --

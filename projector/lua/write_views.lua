@@ -1,7 +1,10 @@
+#!lua flags=allow-oom
 -- write_views(position) -> {"OK"} | {"MOVED", the position as it is} | {"LOST"}
 --
 -- The views of a slice and the position that they stand for, written together: a slice is applied
 -- once, whoever else believes to own the partition.
+--
+-- Also when Redis is full: only what the views have may be trimmed, and they take no more than that.
 --
 -- LOST: Redis was restarted, and came back without the slice's end. (What the views lack is never
 -- trimmed.)

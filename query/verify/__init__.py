@@ -80,7 +80,8 @@ def _look_at_redis(place: Place, log: Log | None, report: Report) -> Steps[None]
     yield from _named(report, wrong_types(place))
     if log and (behind := (yield from find_behind(place))):
         for number, logged, archived in behind:
-            what = f"the log ends at {logged}, and the archive has entries up to {archived}"
+            end = "has no stream" if logged is None else f"ends at {logged}"
+            what = f"the log {end}, and the archive has entries up to {archived}"
             report.name([Discrepancy("log", what, number)])
         raise LogNotReady(older(behind))
     yield from _named(report, wrong_values(place._replace(has_archive=log is not None)))

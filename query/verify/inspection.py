@@ -185,7 +185,7 @@ class Inspection:
         """Count what is still on its way, and look for the heads of its jobs."""
         keys = PartitionKeys(self.place.namespace, number)
         applied = yield from find_position(keys)
-        end = yield from last_id(keys)  # it may grow faster than this reads
+        end = (yield from last_id(keys)) or ZERO  # it may grow faster than this reads
         after, unarchived, unapplied = min(position, applied), 0, 0
         while entries := (yield from self._log_check(number).further(after, end)):
             unarchived += sum(name > position for name in entries)

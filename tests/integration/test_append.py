@@ -3,10 +3,13 @@
 import asyncio
 import multiprocessing
 import random
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -28,6 +31,7 @@ from checkpoint.events.errors import (
 )
 from checkpoint.events.event import JobClaimed as Claimed
 from checkpoint.events.event import JobDeleted, JobReleased, JobRewound, StageCompleted
+from checkpoint.events.keys import JobKeys, PartitionKeys
 from checkpoint.events.settings import Settings
 
 MINUTE_MS = 60_000
@@ -491,7 +495,7 @@ def test_without_a_log_nothing_is_appended(log: RealLog) -> None:
     log.client.delete(keys.meta)
     with pytest.raises(LogNotReady):
         log.append(done("j"))
-    assert log.client.exists(keys.log, *keys.job("j")) == 0
+    assert log.client.xlen(keys.log) == log.client.exists(*keys.job("j")) == 0
 
 
 # Claims
@@ -665,3 +669,48 @@ def test_a_new_life_knows_no_keys_of_one_whose_head_was_lost(log: RealLog) -> No
     log.append(done("j", "mix"))
     (saved,) = log.append(done("j", "export", key="k"))
     assert (saved.version, saved.repeated) == (2, False)
+
+
+# --- what fails, fails before anything is written ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda client, keys: client.set(keys.requests, "no hash"),
+        lambda client, keys: client.set(keys.head, "no hash"),
+        lambda client, keys: client.hdel(keys.head, "version"),
+        lambda client, keys: client.hset(keys.head, "version", "many"),
+        lambda client, keys: client.hdel(keys.head, "expires"),
+        lambda client, keys: client.hset(
+            keys.head, mapping={"token": "1-0", "owner": "w", "lease": "long"}
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "request_of", [done, lambda job: rewind(job, "cut"), lambda job: done(job, key="mine")]
+)
+def test_a_damaged_job_keeps_a_whole_batch_out_or_none_of_it(
+    log: RealLog, damage: Callable[[Any, JobKeys], object], request_of: Callable[[str], Request]
+) -> None:
+    sound = next(f"sound-{n}" for n in range(100) if log.partition_of(f"sound-{n}") == ours(log))
+    log.append(done("j"), done(sound))
+    damage(log.client, log.keys("j"))
+    before = log.events()
+    with suppress(redis.ResponseError):
+        log.append(done(sound), request_of("j"))
+    assert log.events() == before or log.events() == before + 2
+    assert int(log.client.hget(log.keys(sound).head, "version")) == len(log.entries(sound))
+
+
+def test_an_id_from_the_end_of_time_does_not_stop_a_partition_in_mid_write(log: RealLog) -> None:
+    partition = log.partition_of("j")
+    log.client.xadd(partition.log, {"forged": ""}, "18446744073709551614-0")
+    assert one(log.append(done("j"))).version == 1
+    assert one(log.append(done("j"))).version == 2
+    assert int(log.client.hget(log.keys("j").head, "version")) == 2
+    assert log.client.ttl(log.keys("j").head) > 0
+
+
+def ours(log: RealLog) -> PartitionKeys:
+    return log.partition_of("j")

@@ -20,7 +20,12 @@ from servers import Servers
 from checkpoint.doctor import examine
 from checkpoint.events.creation import Log
 from checkpoint.events.entry_id import ZERO
-from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, SchemaTooNew, UnsupportedServer
+from checkpoint.events.errors import (
+    ArchiveNotReady,
+    ArchiveUnavailable,
+    SchemaTooNew,
+    UnsupportedServer,
+)
 from checkpoint.snapshotter import (
     dead_letters,
     migration,
