@@ -205,7 +205,7 @@ def _tried(record: JobRecord) -> list[Any]:
     return [one for entries in lives.values() for one in attempts(entries)]
 
 
-def _told(entry: Entry, change: Difference) -> str:  # noqa: PLR0911 - one for each type of event
+def _told(entry: Entry, change: Difference) -> str:  # noqa: C901, PLR0911 - one for each type of event
     """Say what an event was and what it changed."""
     match entry.event:
         case StageCompleted(stage=stage, data=data):

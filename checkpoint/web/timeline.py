@@ -96,7 +96,7 @@ def _moment(entry: Entry) -> str:
     return "" if isinstance(entry.event, StageCompleted | StageFailed) else described(entry)
 
 
-def described(entry: Entry) -> str:  # noqa: PLR0911 - one for each kind of event
+def described(entry: Entry) -> str:  # noqa: C901, PLR0911 - one for each kind of event
     """Say in a few words what an entry's event was."""
     match entry.event:
         case StageCompleted(stage=stage):
