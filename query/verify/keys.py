@@ -5,7 +5,7 @@ from math import inf
 from time import monotonic
 from typing import Any, NamedTuple
 
-from checkpoint.events.entry_id import EntryId
+from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveNotReady, LogNotReady
 from checkpoint.events.freshness import Place, last_id
 from checkpoint.events.keys import OF_JOBS, TYPES, PartitionKeys, members, own_keys, parse_key
@@ -125,7 +125,7 @@ def unusable(place: Place, number: int) -> Steps[dict[str, str]]:
     if position is not None and not is_position(position):
         found[keys.position] = f"holds {position[:40]!r}, and no entry id"
     elif position and (yield from command("TYPE", keys.log)) == b"stream":
-        end = yield from last_id(keys)
+        end = (yield from last_id(keys)) or ZERO
         if EntryId.parse(position) > end:
             at = position.decode()
             found[keys.position] = (
