@@ -1,6 +1,7 @@
 """Outages: how long to wait for a server that is away, and how little to say about it."""
 
 import random
+import re
 from collections import Counter
 from logging import Logger
 from time import monotonic
@@ -40,15 +41,17 @@ class Outage:
         """Report to `logger`."""
         self._logger = logger
         self._since: float | None = None
-        self._told: set[type[CheckpointError]] = set()
+        self._told: set[str] = set()
 
     def wait(self, error: CheckpointError) -> float:
         """Return how many seconds to wait before the next try: longer with time, and uneven."""
         if self._since is None:
             self._since = monotonic()
             self.met[type(error).__name__] += 1
-        if type(error) not in self._told:
-            self._told.add(type(error))
+        # what follows differs from try to try: the driver's own words, numbers
+        reason = re.split("[:(]", str(error), maxsplit=1)[0]
+        if reason not in self._told:
+            self._told.add(reason)
             self._logger.warning("%s. Trying again until it is back", error)
         lasted = monotonic() - self._since
         # Uneven, so that many workers do not return all at the same moment.

@@ -24,6 +24,7 @@ from checkpoint import (
 from checkpoint.embedded import Valkey
 from checkpoint.events import watermark
 from checkpoint.events.async_lines import AsyncLines
+from checkpoint.events.entry_id import ZERO
 from checkpoint.events.keys import PartitionKeys
 from checkpoint.events.lines import Lines
 from checkpoint.events.replies import needs_another_connection
@@ -78,12 +79,12 @@ def test_a_watermark_is_not_published_to_a_replica(server: Node, namespace: str)
     keys = PartitionKeys(namespace, 0)
     with closing(Lines(server.server.url, 2.0)) as lines:
         lines.execute("HSET", keys.meta, "id", "1")
-        publish = watermark.publish(keys, watermark.EntryId(5, 0))
+        publish = watermark.publish(keys, watermark.EntryId(5, 0), ZERO)
         assert [lines.run_loaded(publish) for _ in range(2)] == [1, 0]
         server.command("REPLICAOF", "127.0.0.1", 1)
         for entry in (watermark.EntryId(5, 0), watermark.EntryId(6, 0)):
             with pytest.raises(LogUnavailable, match="replica"):
-                lines.run_loaded(watermark.publish(keys, entry))
+                lines.run_loaded(watermark.publish(keys, entry, ZERO))
 
 
 def test_a_wait_in_a_primary_that_becomes_a_replica(server: Node) -> None:

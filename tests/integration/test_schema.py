@@ -80,7 +80,7 @@ def test_the_doctor_names_an_archive_that_cannot_hold_every_text(
     assert url
     with database(url, f"{namespace}_win", "WIN1252") as other:
         with monkeypatch.context() as earlier:  # a release that did not look
-            earlier.setattr(schema, "check_encoding", lambda _: None)
+            earlier.setattr(migration, "check_encoding", lambda _: None)
             with closing(Archive(other, namespace)) as archive:
                 archive.register_log(archived_log.log)
         settings = replace(archived_log.settings, postgres_url=other)

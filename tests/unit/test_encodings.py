@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("events", "projector", "snapshotter", "query", "checkpoint", "examples", "bench", "docs")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 OPENS = {"open", "fdopen", "TextIOWrapper", "NamedTemporaryFile", "TemporaryFile"}
-OTHERS = {"av", "core", "Line", "Wire", "os", "self"}
+OTHERS = {"av", "block", "core", "Line", "Wire", "os", "self"}
 """What has a method `open` that opens no text file."""
 
 
@@ -77,7 +77,7 @@ for package in ("checkpoint", "checkpoint.events", "checkpoint.projector"):
     for file in files(package).joinpath("lua").iterdir():
         script = Script.load(package, file.name.removesuffix(".lua"))
         print(script.name, script.sha, script.for_log("films").sha)
-print(sorted(schema.migrations()), len(schema.query("grants")))
+print(sorted(schema.migrations()), len(schema.query("create_schema")))
 """
 
 
