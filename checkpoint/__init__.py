@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         UnknownStage,
         UnsupportedServer,
         VersionConflict,
+        WrongEventLoop,
     )
     from .events.settings import Settings
     from .manager import CheckpointManager
@@ -94,6 +95,7 @@ __all__ = [
     "UnknownStage",
     "UnsupportedServer",
     "VersionConflict",
+    "WrongEventLoop",
 ]
 
 _HOMES = (

@@ -1,16 +1,17 @@
 """AsyncCheckpointManager: what a pipeline talks to, in asyncio code."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from checkpoint.events.append import Appended
-from checkpoint.events.errors import InvalidPayload
+from checkpoint.events.append import Appended, made_up_key
+from checkpoint.events.errors import CheckpointError, InvalidPayload
 from checkpoint.events.settings import Settings
+from checkpoint.events.steps import Steps
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
 from checkpoint.query.replay import JobHistory
@@ -18,7 +19,7 @@ from checkpoint.query.resume import ResumePoint
 from checkpoint.query.snapshot import JobSnapshot
 
 from . import answers, saves
-from .claim import Claim, release, renew, take, this_process
+from .claim import Claim, release, renew, take, this_process, undo
 from .claimed_job import AsyncClaimedJob
 from .core import Core
 from .saves import StageData, noted
@@ -169,15 +170,22 @@ class AsyncCheckpointManager:
     ) -> AsyncIterator[AsyncClaimedJob]:
         """Hold a job while the block runs: see CheckpointManager.claim."""
         claim = Claim(job_id, owner or this_process(), lease, wait, take_over)
-        core = await self._servers.run(take(self._core, claim))
-        job = AsyncClaimedJob(self._with(core), claim, core.token)
-        renewer = asyncio.create_task(job.keep_renewing(), name=f"lease of {job_id}")
+        key, process, core = made_up_key(), os.getpid(), None
         try:
-            yield job
+            core = await self._servers.run(take(self._core, claim, key))
+            job = AsyncClaimedJob(self._with(core), claim, core.token)
+            async with job.renewing():
+                yield job
+        except CheckpointError:
+            raise
+        except BaseException:
+            if core is None:
+                await self._insist(lambda: undo(self._core, claim, key))
+            raise
         finally:
-            renewer.cancel()
-            await asyncio.wait([renewer])
-            await self._servers.run(release(core, claim))
+            if core is not None and os.getpid() == process:  # a forked child holds nothing
+                held = core
+                await self._insist(lambda: release(held, claim))
 
     async def renew(self, claim: Claim) -> None:
         """Make the lease of this manager's claim run anew; StaleClaim if the claim is over."""
@@ -187,10 +195,33 @@ class AsyncCheckpointManager:
         """Close the connections."""
         await self._servers.close()
 
+    async def _insist(self, steps: Callable[[], Steps[None]]) -> None:
+        """Carry out steps that leave nothing behind, however often the task is cancelled.
+
+        They are a task of their own. A loop that ends cancels that one too, once.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        for _ in range(2):
+            running = asyncio.ensure_future(self._servers.run(steps()))
+            while not running.done():
+                try:
+                    await asyncio.wait([running])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+            if not running.cancelled():
+                break
+        if cancelled:
+            raise cancelled
+        await running
+
     def _with(self, core: Core) -> Self:
-        other = copy(self)
-        other._core = core  # noqa: SLF001 - of its own class
+        other = object.__new__(type(self))
+        other._core, other._servers = core, self._servers
         return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the settings: another process connects anew. TypeError under a claim."""
+        return self._core.remake(type(self))
 
     async def __aenter__(self) -> Self:
         """Return the manager itself."""

@@ -7,7 +7,7 @@ the token and is refused once the lease has run out or another claim was made.
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from checkpoint.events import append
@@ -23,6 +23,7 @@ from checkpoint.events.steps import Pause, Steps
 from .core import Core
 
 MIN_LEASE, MAX_LEASE = 0.1, 86400.0
+UNDO_SECONDS = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 
 
@@ -59,15 +60,18 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def take(core: Core, claim: Claim) -> Steps[Core]:
-    """Claim a job; return a core under the claim's token. JobClaimed after waiting in vain."""
+def take(core: Core, claim: Claim, key: str) -> Steps[Core]:
+    """Claim a job; return a core under the claim's token. JobClaimed after waiting in vain.
+
+    A claim that was made before under the same `key` is returned again.
+    """
     ttl_ms = core.with_token("", claim.lease).ttl_ms
     taken = JobTaken(job=claim.job, owner=claim.owner, lease_ms=claim.lease_ms, ttl_ms=ttl_ms)
     kind: append.Kind = "steal" if claim.take_over else "claim"
     until = monotonic() + claim.wait
     while True:
         try:
-            (entry,) = yield from core.append([Request(taken, kind=kind)], "log")
+            (entry,) = yield from core.append([Request(taken, kind=kind, key=key)], "log")
         except JobClaimed as error:
             if (left := until - monotonic()) <= 0:
                 raise
@@ -75,6 +79,14 @@ def take(core: Core, claim: Claim) -> Steps[Core]:
             yield Pause(min(left, wait))
         else:
             return core.with_token(str(entry.id), claim.lease)
+
+
+def undo(core: Core, claim: Claim, key: str) -> Steps[None]:
+    """Give back a job whose claiming was interrupted: whether it was claimed is not known."""
+    brief = core.with_timeout(min(core.settings.timeout, UNDO_SECONDS))
+    with suppress(CheckpointError):
+        taken = yield from take(brief, replace(claim, wait=0.0, take_over=False), key)
+        yield from release(taken, claim)
 
 
 def renew(core: Core, claim: Claim) -> Steps[None]:

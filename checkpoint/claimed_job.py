@@ -3,7 +3,13 @@
 import asyncio
 import logging
 import threading
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +124,7 @@ class ClaimedJob:
         return self._manager.delete_job_checkpoints(self.job_id)
 
     def keep_renewing(self) -> None:
-        """Renew the lease until `stop` is called or the claim is over."""
+        """Renew the lease until the block ends or the claim is over."""
         while not self._stopped.wait(self._lease.pause) and not self._lease.is_over:
             begun = monotonic()
             try:
@@ -128,9 +134,17 @@ class ClaimedJob:
             else:
                 self._lease.renewed(begun)
 
-    def stop(self) -> None:
-        """Stop renewing."""
-        self._stopped.set()
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Keep renewing, in a thread, as long as the block runs."""
+        name = f"lease of {self.job_id}"
+        renewer = threading.Thread(target=self.keep_renewing, name=name, daemon=True)
+        renewer.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            renewer.join()
 
 
 class AsyncClaimedJob:
@@ -189,6 +203,15 @@ class AsyncClaimedJob:
     async def delete_checkpoints(self) -> bool:
         """Forget the job, which ends the claim too. StaleClaim."""
         return await self._manager.delete_job_checkpoints(self.job_id)
+
+    @asynccontextmanager
+    async def renewing(self) -> AsyncIterator[None]:
+        """Keep renewing, in a task, as long as the block runs."""
+        renewer = asyncio.create_task(self.keep_renewing(), name=f"lease of {self.job_id}")
+        try:
+            yield
+        finally:
+            renewer.cancel()  # the release does not wait for it: a renewal changes no claim
 
     async def keep_renewing(self) -> None:
         """Renew the lease until cancelled or the claim is over."""

@@ -5,13 +5,13 @@ says what they may ask of it. What is appended is made in `saves`, `claim` and `
 said of a job in `answers`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from checkpoint.events.append import Appended, AppendedBatch, Batch, Request, batches
 from checkpoint.events.crash_point import crash_point
@@ -31,7 +31,7 @@ from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, Settings
-from checkpoint.events.steps import Steps, SyncedCall, together
+from checkpoint.events.steps import Alone, Steps, SyncedCall, together
 from checkpoint.events.tracing import appending
 from checkpoint.events.watermark import (
     confirm_archived,
@@ -48,6 +48,8 @@ from .retry import retried
 
 if TYPE_CHECKING:
     from .spool import Spool
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -100,9 +102,22 @@ class Core:
 
         return cls(settings, pipeline, spool=Spool(path, settings.namespace))
 
+    def remake(self, manager: Callable[..., T]) -> tuple[Callable[..., T], tuple[Any, ...]]:
+        """Return what makes a manager anew in another process; TypeError under a claim."""
+        if self.token:
+            raise TypeError("cannot pickle a claimed job: the process that claimed it holds it")
+        spool = self.spool.path if self.spool else None
+        return partial(manager, pipeline=self.pipeline, spool=spool), (self.settings,)
+
     def open(self) -> Steps[Log]:
-        """Find the log or create it, once."""
-        if (log := self.log) is None:  # read once: another thread may find it lost meanwhile
+        """Find the log or create it: one for all threads and tasks that come at the same time."""
+        if (log := self.log) is not None:  # read once: another thread may find it lost meanwhile
+            return log
+        opened: Log = yield Alone(self._open(), self.deadline())
+        return opened
+
+    def _open(self) -> Steps[Log]:
+        if (log := self.log) is None:
             self.no_sync = no_sync((yield from check_server()))
             settings = self.settings
             has_archive = settings.postgres_url is not None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from threading import RLock
 
 from checkpoint.events.entry_id import ZERO, EntryId
+from checkpoint.events.forks import make_anew_after_fork
 
 REMEMBERED = 1000
 """Number of jobs remembered individually: the latest ones."""
@@ -21,9 +22,15 @@ class LastSeen:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._lock = RLock()
+        self.after_fork()
+        make_anew_after_fork(self)
         self._jobs: dict[str, tuple[int, EntryId]] = {}
         self._forgotten: dict[int, EntryId] = {}
+
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread of the parent may have held it."""
+        # reentrant: a signal handler may save while its thread notes another save
+        self._lock = RLock()
 
     def note(self, job: str, partition: int, entry: EntryId) -> None:
         """Remember an entry of a job."""

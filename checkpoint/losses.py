@@ -24,6 +24,7 @@ from checkpoint.events.errors import (
     StaleClaim,
 )
 from checkpoint.events.event import EventsLost
+from checkpoint.events.forks import make_anew_after_fork
 from checkpoint.events.freshness import Place, redis_ms
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import Steps
@@ -45,10 +46,16 @@ class Acknowledged:
 
     def __init__(self) -> None:
         """Remember nothing yet."""
-        self._lock = threading.Lock()
+        self.after_fork()
+        make_anew_after_fork(self)
         self._last: dict[str, tuple[int, Appended]] = {}
         self._fences: dict[int, int] = {}
         self._doubtful: list[Appended] = []
+
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread of the parent may have held it."""
+        # reentrant: a signal handler may save while its thread notes another save
+        self._lock = threading.RLock()
 
     def note(self, batch: AppendedBatch) -> None:
         """Remember what was appended; what it contradicts, or came before a loss, is doubtful."""

@@ -1,16 +1,16 @@
 """CheckpointManager: what a pipeline talks to, in blocking code."""
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from checkpoint.events.append import Appended
-from checkpoint.events.errors import InvalidPayload
+from checkpoint.events.append import Appended, made_up_key
+from checkpoint.events.errors import CheckpointError, InvalidPayload
 from checkpoint.events.settings import Settings
+from checkpoint.events.steps import Steps
 from checkpoint.query.pipeline import OPEN, Pipeline, as_pipeline
 from checkpoint.query.progress import JobProgress
 from checkpoint.query.replay import JobHistory
@@ -18,7 +18,7 @@ from checkpoint.query.resume import ResumePoint
 from checkpoint.query.snapshot import JobSnapshot
 
 from . import answers, saves
-from .claim import Claim, release, renew, take, this_process
+from .claim import Claim, release, renew, take, this_process, undo
 from .claimed_job import ClaimedJob
 from .core import Core
 from .saves import StageData, noted
@@ -210,16 +210,22 @@ class CheckpointManager:
         refused with StaleClaim. `owner` is for people: by default host and process.
         """
         claim = Claim(job_id, owner or this_process(), lease, wait, take_over)
-        core = self._servers.run(take(self._core, claim))
-        job = ClaimedJob(self._with(core), claim, core.token)
-        renewer = threading.Thread(target=job.keep_renewing, name=f"lease of {job_id}", daemon=True)
-        renewer.start()
+        key, process, core = made_up_key(), os.getpid(), None
         try:
-            yield job
+            core = self._servers.run(take(self._core, claim, key))
+            job = ClaimedJob(self._with(core), claim, core.token)
+            with job.renewing():
+                yield job
+        except CheckpointError:
+            raise
+        except BaseException:
+            if core is None:
+                self._insist(lambda: undo(self._core, claim, key))
+            raise
         finally:
-            job.stop()
-            renewer.join()
-            self._servers.run(release(core, claim))
+            if core is not None and os.getpid() == process:  # a forked child holds nothing
+                held = core
+                self._insist(lambda: release(held, claim))
 
     def renew(self, claim: Claim) -> None:
         """Make the lease of this manager's claim run anew; StaleClaim if the claim is over."""
@@ -229,10 +235,22 @@ class CheckpointManager:
         """Close the connections."""
         self._servers.close()
 
+    def _insist(self, steps: Callable[[], Steps[None]]) -> None:
+        """Carry out steps that leave nothing behind; once more where Ctrl-C ends them."""
+        try:
+            self._servers.run(steps())
+        except KeyboardInterrupt:
+            self._servers.run(steps())
+            raise
+
     def _with(self, core: Core) -> Self:
-        other = copy(self)
-        other._core = core  # noqa: SLF001 - of its own class
+        other = object.__new__(type(self))
+        other._core, other._servers = core, self._servers
         return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the settings: another process connects anew. TypeError under a claim."""
+        return self._core.remake(type(self))
 
     def __enter__(self) -> Self:
         """Return the manager itself."""

@@ -4,17 +4,25 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from weakref import finalize
 
-from checkpoint.events.errors import ArchiveNotConfigured, CheckpointError, LogUnavailable
+from checkpoint.events.errors import (
+    ArchiveNotConfigured,
+    CheckpointError,
+    LogUnavailable,
+    WrongEventLoop,
+)
+from checkpoint.events.forks import make_anew_after_fork
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import (
+    Alone,
     AskArchive,
     AskSpool,
     BlockingCommand,
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BUSY = "Others of this process were opening the log, and Redis did not answer them in time"
+
 
 class Servers:
     """Carries out steps in blocking code. Thread-safe; connects when first needed."""
@@ -50,7 +60,14 @@ class Servers:
         self._redis = Lines(settings.redis_url, settings.reply_timeout)
         self._waits = Waits(self._redis, settings.longest_block)
         self._archive = ArchiveOnDemand(settings)
+        self.after_fork()
+        make_anew_after_fork(self)
         finalize(self, self._archive.close)
+
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread of the parent may have held it."""
+        # reentrant: a signal handler may ask while its thread is asking
+        self._alone = threading.RLock()
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
@@ -59,6 +76,15 @@ class Servers:
             while not isinstance(step, _End):
                 step = _next(steps, self._answer(step))
             return step.value
+
+    def _run_alone(self, steps: Steps[T], deadline: float) -> T:
+        if not self._alone.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            steps.close()
+            raise LogUnavailable(BUSY)
+        try:
+            return self.run(steps)
+        finally:
+            self._alone.release()
 
     def close(self) -> None:
         """Close the connections."""
@@ -139,11 +165,13 @@ class Servers:
             case AskArchive(question):
                 return question(self._archive.get())
             case AskSpool(ask):
-                return ask()
+                return _apart(ask)
             case WatermarkWait():
                 return self._waits.wait(step)
             case OneRun(steps):
                 return self._run_pinned(steps)
+            case Alone(steps, deadline):
+                return self._run_alone(steps, deadline)
             case Together(parts):
                 return self._together(parts)
             case Disconnect():
@@ -165,18 +193,50 @@ class AsyncServers:
         self._redis = AsyncLines(settings.redis_url, settings.reply_timeout)
         self._waits = AsyncWaits(self._redis, settings.longest_block)
         self._archive = ArchiveOnDemand(settings)
+        self.after_fork()
+        make_anew_after_fork(self)
         finalize(self, self._archive.close)
 
+    def after_fork(self) -> None:
+        """Forget the event loop, which is the parent's."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._alone = asyncio.Lock()
+
     async def run(self, steps: Steps[T]) -> T:
-        """Carry out steps to the end and return what they come to."""
+        """Carry out steps to the end and return what they come to; WrongEventLoop."""
+        self._enter(asyncio.get_running_loop())
         with closing(steps):  # lets go of what they hold, however this ends
             step = _next(steps, None)
             while not isinstance(step, _End):
                 step = _next(steps, await self._answer(step))
             return step.value
 
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to an event loop from now on, if not to another one that is running."""
+        if self._loop is loop:
+            return
+        if self._loop is not None:
+            if self._loop.is_running():
+                raise WrongEventLoop
+            self._redis.forget()
+            self._waits.forget()
+        self._loop, self._alone = loop, asyncio.Lock()
+
+    async def _run_alone(self, steps: Steps[T], deadline: float) -> T:
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await self._alone.acquire()
+        except TimeoutError:
+            steps.close()
+            raise LogUnavailable(BUSY) from None
+        try:
+            return await self.run(steps)
+        finally:
+            self._alone.release()
+
     async def close(self) -> None:
         """Close the connections."""
+        self._enter(asyncio.get_running_loop())
         await self._waits.close()
         await self._redis.aclose()
         await asyncio.to_thread(self._archive.close)
@@ -201,7 +261,7 @@ class AsyncServers:
                 self._redis.disconnect()
             raise
 
-    async def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
+    async def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911, PLR0912 - one for each kind of step
         match step:
             case Call():
                 return await self._redis.run(step)
@@ -221,6 +281,8 @@ class AsyncServers:
                 return await self._waits.wait(step)
             case OneRun(steps):
                 return await self._run_pinned(steps)
+            case Alone(steps, deadline):
+                return await self._run_alone(steps, deadline)
             case Together(parts):
                 running = [self.run(part) for part in parts]
                 return _results(await asyncio.gather(*running, return_exceptions=True))
@@ -246,6 +308,17 @@ def _next(steps: Steps[T], answer: Any) -> Step | _End[T]:
         return _End(stop.value)
 
 
+def _apart(work: Callable[[], T]) -> T:
+    """Do work in another thread than the main one, whose signal handlers may ask for the same.
+
+    A handler cannot wait for the transaction that it interrupts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    with ThreadPoolExecutor(1, "checkpoint") as thread:
+        return thread.submit(work).result()
+
+
 def _results(outcomes: Sequence[Any]) -> list[Any]:
     """Return the outcomes, or raise the first of them that is an error."""
     for one in outcomes:
@@ -260,8 +333,14 @@ class ArchiveOnDemand:
     def __init__(self, settings: Settings) -> None:
         """Take the archive's address."""
         self._settings = settings
-        self._lock = threading.Lock()
         self._archive: Archive | None = None
+        self.after_fork()
+        make_anew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread of the parent may have held it."""
+        # reentrant: a signal handler may ask while its thread is asking
+        self._lock = threading.RLock()
 
     def get(self) -> "Archive":
         """Return the archive; ArchiveNotConfigured where there is none."""

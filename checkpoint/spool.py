@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple, Self
 from weakref import finalize
 
@@ -21,6 +21,7 @@ from checkpoint.events import codec
 from checkpoint.events.append import Request
 from checkpoint.events.errors import SpoolUnavailable
 from checkpoint.events.event import AnyEvent
+from checkpoint.events.forks import make_anew_after_fork
 
 BUSY_SECONDS = 5.0
 """How long to wait for a transaction of another process."""
@@ -131,7 +132,13 @@ class Spool:
         self.holds = True
         """False once the file was seen to hold nothing for the log, until this process adds."""
         self._namespace = namespace
-        self._changing = Lock()
+        self.after_fork()
+        make_anew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Make the lock anew: a thread of the parent may have held it."""
+        # reentrant: a signal handler may save while its thread adds to the spool
+        self._changing = RLock()
 
     def add(self, requests: Iterable[Request]) -> list[Added]:
         """Add the requests of one call, each with its key; they are on disk when this returns."""

@@ -1,7 +1,6 @@
 """Waits for the watermark: those of a process share their blocking reads."""
 
 import asyncio
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple
 
 from checkpoint.events.async_lines import AsyncLines
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.errors import CheckpointError
+from checkpoint.events.errors import CheckpointError, LogUnavailable
+from checkpoint.events.forks import make_anew_after_fork
 from checkpoint.events.lines import Lines
 from checkpoint.events.steps import WatermarkWait
 
@@ -36,7 +36,8 @@ NO_MARK = Mark()
 class _Shared:
     mark: Mark = NO_MARK
     changed: threading.Condition = field(default_factory=threading.Condition)
-    is_read: bool = False
+    reader: int | None = None
+    """The thread that reads the stream."""
 
 
 class Waits:
@@ -46,37 +47,47 @@ class Waits:
         """Take lines to Redis, and for how many seconds a read may block."""
         self._redis = redis
         self._longest = longest
+        self.after_fork()
+        make_anew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the waits: threads of the parent read for the parent."""
         self._streams: defaultdict[str, _Shared] = defaultdict(_Shared)
-        self._pid = os.getpid()
 
     def wait(self, wanted: WatermarkWait) -> Mark | None:
         """Return the mark once it is at an entry or past it; None if the deadline comes first."""
-        if self._pid != os.getpid():  # after a fork, the parent's threads read for the parent
-            self._streams, self._pid = defaultdict(_Shared), os.getpid()
         shared = self._streams[wanted.stream]
+        try:
+            return self._wait(wanted, shared)
+        finally:
+            if shared.reader == threading.get_ident():  # it was interrupted
+                self._end_reading(shared)
+
+    def _wait(self, wanted: WatermarkWait, shared: _Shared) -> Mark | None:
         while True:
             with shared.changed:
                 if shared.mark.entry >= wanted.entry:
                     return shared.mark
                 if (left := wanted.deadline - monotonic()) <= 0:
                     return None
-                if shared.is_read:
+                # a signal handler interrupts the reader, so that it cannot wait for it
+                if shared.reader not in (None, threading.get_ident()):
                     shared.changed.wait(left)
                     continue
-                shared.is_read = True
+                shared.reader = threading.get_ident()
             self._read(wanted.stream, shared, min(left, self._longest))
 
     def _read(self, stream: str, shared: _Shared, seconds: float) -> None:
-        mark = shared.mark
-        try:
-            marks = _answer(self._redis.execute(*_question({stream: mark}, seconds)))
-            mark = marks.get(stream, mark)
-        finally:
-            with shared.changed:
-                shared.mark, shared.is_read = mark, False
-                shared.changed.notify_all()
+        marks = _answer(self._redis.execute(*_question({stream: shared.mark}, seconds)))
+        shared.mark = max(shared.mark, marks.get(stream, shared.mark))
+        self._end_reading(shared)
         if seconds < POLL_SECONDS and not marks:
             sleep(POLL_SECONDS)
+
+    def _end_reading(self, shared: _Shared) -> None:
+        with shared.changed:
+            shared.reader = None
+            shared.changed.notify_all()
 
 
 class _Waiter(NamedTuple):
@@ -92,6 +103,15 @@ class AsyncWaits:
         self._redis = redis
         self._longest = longest
         self._marks: defaultdict[str, Mark] = defaultdict(Mark)
+        self.forget()
+        make_anew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the waits, whose tasks are the parent's."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the waits of another event loop."""
         self._waiters: dict[str, list[_Waiter]] = {}
         self._read: set[str] = set()
         self._readers: set[asyncio.Task[None]] = set()
@@ -104,22 +124,32 @@ class AsyncWaits:
         loop = asyncio.get_running_loop()
         waiter = _Waiter(entry, loop.create_future())
         giving_up = loop.call_later(deadline - monotonic(), _give_up, waiter.mark)
-        if stream not in self._waiters and stream not in self._read:
-            self._begin()
+        is_followed = stream in self._waiters or stream in self._read
         self._waiters.setdefault(stream, []).append(waiter)
         try:
+            if not is_followed:
+                self._begin()
             return await waiter.mark
         finally:
             giving_up.cancel()
+            self._leave(stream, waiter)
+
+    def _leave(self, stream: str, waiter: _Waiter) -> None:
+        """Take a waiter that was cancelled off the list, and the list with the last one."""
+        waiters = self._waiters.get(stream, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters:
+            self._waiters.pop(stream, None)
 
     async def close(self) -> None:
         """Stop reading."""
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
         for waiters in self._waiters.values():
             for one in waiters:
                 _give_up(one.mark)
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
         self._waiters.clear()
 
     def _begin(self) -> None:
@@ -136,6 +166,10 @@ class AsyncWaits:
                 self._settle(streams)
             except CheckpointError as error:
                 self._fail(streams, error)
+            except BaseException:  # the event loop ends, and this task is cancelled with it
+                unread = self._waiters.keys() - (self._read - streams)
+                self._fail(unread, LogUnavailable("The wait for the archive was cancelled"))
+                raise
             finally:
                 self._read -= streams
 
@@ -147,7 +181,7 @@ class AsyncWaits:
 
     def _settle(self, streams: Collection[str]) -> None:
         for stream in streams:
-            mark, waiters = self._marks[stream], self._waiters.pop(stream)
+            mark, waiters = self._marks[stream], self._waiters.pop(stream, [])
             for one in waiters:
                 if one.entry <= mark.entry and not one.mark.done():
                     one.mark.set_result(mark)
@@ -156,7 +190,7 @@ class AsyncWaits:
 
     def _fail(self, streams: Collection[str], error: CheckpointError) -> None:
         for stream in streams:
-            for one in self._waiters.pop(stream):
+            for one in self._waiters.pop(stream, []):
                 if not one.mark.done():
                     one.mark.set_exception(error)
 

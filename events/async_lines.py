@@ -11,11 +11,15 @@ import redis.asyncio
 
 from .connection import lost, options
 from .errors import LogUnavailable, ScriptUnknown
+from .forks import make_anew_after_fork
 from .packed import pack, pack_call, pack_wait
 from .redis_url import usable
 from .replies import needs_another_connection
 from .script import Argument, Call, Script
 from .wire import Wire
+
+_PARENTS: list[object] = []
+"""Connections of the process that this one was forked from."""
 
 
 class AsyncLines:
@@ -33,6 +37,23 @@ class AsyncLines:
         self._free: deque[Wire] = deque()
         self._is_pinned = False
         self._pool = redis.asyncio.ConnectionPool.from_url(usable(url), **options(timeout))
+        make_anew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent.
+
+        They are kept: to close one, even by forgetting it, would reach into the selector that the
+        parent's event loop shares with this process.
+        """
+        _PARENTS.append((self._shared, self._opening, self._free))
+        self._shared, self._opening, self._free = None, None, deque()
+
+    def forget(self) -> None:
+        """Leave what is open to another event loop; the next call connects in this one."""
+        for wire in (self._shared, *self._free):
+            if wire:
+                wire.drop()
+        self._shared, self._opening, self._free = None, None, deque()
 
     def __del__(self) -> None:
         """Close what is still open: the event loop would keep it for ever."""

@@ -122,6 +122,10 @@ class SchemaTooNew(CheckpointError):
     """The archive's schema was written by a newer release of this package."""
 
 
+class WrongEventLoop(CheckpointError):
+    """The manager is in use in another event loop that is running: make one for each loop."""
+
+
 class SpoolUnavailable(CheckpointError):
     """The spool's file cannot be read or written."""
 

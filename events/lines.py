@@ -5,7 +5,6 @@ costs more than Redis itself takes for it, so only its connections are used: wha
 with a password or over TLS.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ import redis
 
 from .connection import lost, options, translate
 from .errors import CheckpointError, LogUnavailable, ScriptUnknown
+from .forks import make_anew_after_fork
 from .line import Line
 from .packed import pack, pack_call, pack_wait
 from .redis_url import usable
@@ -38,7 +38,11 @@ class Lines:
         self._pool = redis.ConnectionPool.from_url(usable(url), **options(timeout))
         self._free: deque[Line] = deque()
         self._is_pinned = False
-        self._pid = os.getpid()
+        make_anew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the connections to the parent."""
+        self._free = deque()
 
     def execute(self, *words: Argument) -> Any:
         """Run one command."""
@@ -99,6 +103,7 @@ class Lines:
         other = copy(self)
         other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
         other._free.append(self._new())  # noqa: SLF001 - as above
+        make_anew_after_fork(other)
         return other
 
     def close(self) -> None:
@@ -109,19 +114,17 @@ class Lines:
                 free.pop().close()
 
     def _take(self) -> Line:
-        if self._is_pinned:
-            if not self._free:
-                raise lost()
-            return self._free.pop()
-        if self._pid != os.getpid():  # after a fork, the connections are the parent's
-            self._free, self._pid = deque(), os.getpid()
-        try:
+        line = None
+        with suppress(IndexError):
             line = self._free.pop()
-        except IndexError:
-            return self._new()
-        if line.is_sound:
+        if self._is_pinned:
+            if line is None:
+                raise lost()
             return line
-        line.close()
+        if line is not None and line.is_sound:
+            return line
+        if line is not None:
+            line.close()
         return self._new()
 
     def _new(self) -> Line:

@@ -91,6 +91,17 @@ class OneRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """Steps that no other thread or task of the manager carries out at the same time.
+
+    The result is theirs. LogUnavailable where others take until `deadline`, by the monotonic clock.
+    """
+
+    steps: "Steps[Any]"
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """Several computations, each of which first calls a script, and of which none needs another.
 
@@ -122,6 +133,7 @@ Step: TypeAlias = (
     | AskSpool
     | WatermarkWait
     | OneRun
+    | Alone
     | Together
     | Disconnect
     | Pause

@@ -11,17 +11,19 @@ from checkpoint import AsyncCheckpointManager
 class Awaited:
     """An AsyncCheckpointManager whose verbs are awaited for the caller."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(
+        self, *arguments: Any, manager: AsyncCheckpointManager | None = None, **more: Any
+    ) -> None:
         self._runner = asyncio.Runner()
-        self._manager = AsyncCheckpointManager(*arguments, **more)
+        self.manager = manager or AsyncCheckpointManager(*arguments, **more)
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
-        method = getattr(self._manager, verb)
+        method = getattr(self.manager, verb)
         return lambda *arguments, **more: self._runner.run(method(*arguments, **more))
 
     @contextmanager
     def atomic_checkpoint(self, *arguments: Any, **more: Any) -> Iterator[Any]:
-        block = self._manager.atomic_checkpoint(*arguments, **more)
+        block = self.manager.atomic_checkpoint(*arguments, **more)
         entered = [self._runner.run(block.__aenter__())]
         try:
             yield entered.pop()  # the block notices who keeps its dict

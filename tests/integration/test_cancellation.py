@@ -1,0 +1,302 @@
+"""Calls that are cut short leave nothing behind: cancellation, ended loops, Ctrl-C, signals."""
+
+import asyncio
+import gc
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_log import RealLog, a_snapshotter_runs
+
+from checkpoint import (
+    AsyncCheckpointManager,
+    CheckpointManager,
+    JobClaimed,
+    Settings,
+    WrongEventLoop,
+)
+
+# an interrupt between making a socket and keeping it leaves it to the garbage collector, and so
+# does an event loop that ends before its manager is closed
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning",
+    "ignore:loop is closed:ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what a test left, before another test is blamed for it."""
+    yield
+    gc.collect()
+
+
+async def is_free(manager: AsyncCheckpointManager, job: str) -> bool:
+    try:
+        async with manager.claim(job, owner="other"):
+            return True
+    except JobClaimed:
+        return False
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_task_that_is_cancelled_while_it_claims_leaves_no_claim(
+    settings: Settings, times: int
+) -> None:
+    async def hold(manager: AsyncCheckpointManager, job: str) -> None:
+        async with manager.claim(job, owner="w", lease=30):
+            await asyncio.sleep(60)
+
+    async def run() -> None:
+        async with AsyncCheckpointManager(settings) as manager:
+            for n in range(40):
+                task = asyncio.create_task(hold(manager, f"j{n}"))
+                for _ in range(n % 8):
+                    await asyncio.sleep(0)
+                if n % 2:
+                    await asyncio.sleep(n / 20_000)
+                for _ in range(times):
+                    task.cancel()
+                    await asyncio.sleep(0)
+                await asyncio.wait([task])
+                assert task.cancelled()
+                assert await is_free(manager, f"j{n}"), n
+
+    asyncio.run(run())
+
+
+def test_a_loop_that_ends_leaves_no_claim(settings: Settings) -> None:
+    async def leave(manager: AsyncCheckpointManager) -> None:
+        async def hold() -> None:
+            async with manager.claim("job", lease=30):
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(hold())
+        await asyncio.sleep(0.2)
+        assert not task.done()
+
+    manager = AsyncCheckpointManager(settings)
+    asyncio.run(leave(manager))
+    assert asyncio.run(is_free(manager, "job"))
+    asyncio.run(manager.close())
+
+
+def test_ctrl_c_while_claiming_leaves_no_claim(settings: Settings) -> None:
+    with CheckpointManager(settings) as manager:
+        for n in range(60):
+            with interrupted(0.0002 + n / 20_000), manager.claim(f"j{n}", lease=30):
+                pass
+            with manager.claim(f"j{n}", owner="other"):
+                pass
+
+
+@contextmanager
+def interrupted(seconds: float) -> Iterator[None]:
+    """Interrupt the block once, as Ctrl-C does."""
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def test_durable_waits_that_are_cut_short_are_not_in_the_way_of_later_ones(
+    archived_log: RealLog,
+) -> None:
+    manager = AsyncCheckpointManager(archived_log.settings)
+
+    async def cancel() -> None:
+        for _ in range(5):
+            waiting = asyncio.create_task(manager.save("j", "a", 1, ack="durable"))
+            await asyncio.sleep(0.05)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(manager.save("j", "b", 1, ack="durable"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+
+    async def save() -> int:
+        return (await manager.save("j", "c", 1, ack="durable")).version
+
+    asyncio.run(cancel())
+    asyncio.run(leave())
+    with a_snapshotter_runs(archived_log):
+        assert asyncio.run(save()) == 7
+        assert asyncio.run(save()) == 8
+    asyncio.run(manager.close())
+
+
+def test_one_wait_that_is_cancelled_does_not_disturb_another(archived_log: RealLog) -> None:
+    async def run() -> None:
+        async with AsyncCheckpointManager(archived_log.settings) as manager:
+            first, second = (
+                asyncio.create_task(manager.save("j", stage, 1, ack="durable")) for stage in "ab"
+            )
+            await asyncio.sleep(0.1)
+            first.cancel()
+            await asyncio.wait([first])
+            with a_snapshotter_runs(archived_log):
+                assert (await second).version == 2
+
+    asyncio.run(run())
+
+
+FACTORIES = [None, getattr(asyncio, "eager_task_factory", None)]  # which is new in Python 3.12
+
+
+@pytest.mark.parametrize("factory", FACTORIES, ids=["tasks", "eager tasks"])
+def test_tasks_of_every_kind_work(archived_log: RealLog, factory: Any) -> None:
+    async def run() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with AsyncCheckpointManager(archived_log.settings) as manager:
+            saves = [manager.save(f"j{n}", "a", n, ack="durable") for n in range(20)]
+            assert {one.version for one in await asyncio.gather(*saves)} == {1}
+            async with manager.claim("j0") as job:
+                await job.save("b", 1)
+            assert await manager.load("j0", "b") == 1
+
+    with a_snapshotter_runs(archived_log):
+        asyncio.run(run())
+
+
+def test_a_manager_serves_one_loop_after_another(settings: Settings) -> None:
+    manager = AsyncCheckpointManager(settings)
+    for n in range(3):
+        asyncio.run(manager.save("j", "a", n))
+        assert asyncio.run(manager.load("j", "a")) == n
+    asyncio.run(manager.close())
+
+
+def test_a_manager_in_two_running_loops_is_an_error_that_says_so(settings: Settings) -> None:
+    manager = AsyncCheckpointManager(settings)
+    errors: list[Exception] = []
+
+    def in_another_loop() -> None:
+        try:
+            asyncio.run(manager.save("j", "a", 1))
+        except WrongEventLoop as error:
+            errors.append(error)
+
+    async def run() -> None:
+        await manager.save("j", "a", 1)
+        await asyncio.to_thread(in_another_loop)
+        await manager.save("j", "a", 2)
+        await manager.close()
+
+    asyncio.run(run())
+    assert "one for each loop" in str(errors[0])
+
+
+def opened(log: RealLog) -> int:
+    return int(log.client.info("commandstats")["cmdstat_info"]["calls"])
+
+
+def test_a_cold_manager_opens_the_log_once(log: RealLog) -> None:
+    async def run() -> None:
+        async with AsyncCheckpointManager(log.settings) as manager:
+            await asyncio.gather(*(manager.save(f"j{n}", "a", n) for n in range(500)))
+
+    before = opened(log)
+    asyncio.run(run())
+    assert opened(log) - before <= 3  # one of them is this test's own
+
+
+def test_a_cold_manager_opens_the_log_once_for_all_threads(log: RealLog) -> None:
+    before = opened(log)
+    with CheckpointManager(log.settings) as manager:
+        barrier = threading.Barrier(20)
+
+        def save(n: int) -> None:
+            barrier.wait()
+            manager.save(f"j{n}", "a", n)
+
+        threads = [threading.Thread(target=save, args=[n]) for n in range(20)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert opened(log) - before <= 3
+
+
+@pytest.mark.parametrize("ack", ["log", "durable"])
+def test_a_signal_handler_may_save(archived_log: RealLog, ack: str) -> None:
+    handled: list[int] = []
+    with (
+        a_snapshotter_runs(archived_log),
+        CheckpointManager(archived_log.settings) as manager,
+    ):
+
+        def save(*_: Any) -> None:
+            handled.append(manager.save("handled", "a", len(handled), ack=ack).version)
+
+        manager.save("main", "a", 0)
+        with every(0.02, save):
+            end = time.monotonic() + 3
+            n = 0
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                assert manager.save("main", "a", n, ack=ack).job == "main"
+                assert manager.load("main", "a") == n
+                assert time.monotonic() - begun < 2
+                n += 1
+        assert len(handled) > 10
+        assert handled == list(range(1, len(handled) + 1))
+
+
+def test_a_signal_handler_may_save_to_the_spool(tmp_path: Path) -> None:
+    settings = Settings(redis_url="redis://127.0.0.1:1/0", timeout=0.02)
+    handled: list[int] = []
+    with CheckpointManager(settings, spool=tmp_path / "spool") as manager:
+
+        def save(*_: Any) -> None:
+            handled.append(manager.save("handled", "a", 1).spooled)
+
+        with every(0.11, save):
+            end = time.monotonic() + 3
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                assert manager.save("main", "a", 1).spooled
+                assert time.monotonic() - begun < 2
+    assert len(handled) > 5
+
+
+@contextmanager
+def every(seconds: float, handler: Any) -> Iterator[None]:
+    """Call a signal handler again and again, one call at a time."""
+
+    def handle(*arguments: Any) -> None:
+        handler(*arguments)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    previous = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def test_calls_that_ctrl_c_ends_mix_up_no_replies(settings: Settings) -> None:
+    with CheckpointManager(settings) as manager:
+        for n in range(10):
+            manager.save(f"j{n}", "a", n)
+        for n in range(400):
+            with interrupted(0.0001 + (n % 40) / 100_000):
+                # in a destructor Python ignores an interrupt
+                end = time.monotonic() + 0.2
+                while time.monotonic() < end:
+                    assert manager.load(f"j{n % 10}", "a") == n % 10
+                    assert manager.save(f"j{n % 10}", "a", n % 10).job == f"j{n % 10}"
+        assert [manager.load(f"j{n}", "a") for n in range(10)] == list(range(10))
