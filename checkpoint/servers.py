@@ -4,8 +4,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, closing
 from copy import copy
 from dataclasses import dataclass
@@ -165,7 +164,7 @@ class Servers:
             case AskArchive(question):
                 return question(self._archive.get())
             case AskSpool(ask):
-                return _apart(ask)
+                return ask()
             case WatermarkWait():
                 return self._waits.wait(step)
             case OneRun(steps):
@@ -306,17 +305,6 @@ def _next(steps: Steps[T], answer: Any) -> Step | _End[T]:
         return steps.throw(answer) if failed else steps.send(answer)
     except StopIteration as stop:
         return _End(stop.value)
-
-
-def _apart(work: Callable[[], T]) -> T:
-    """Do work in another thread than the main one, whose signal handlers may ask for the same.
-
-    A handler cannot wait for the transaction that it interrupts.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    with ThreadPoolExecutor(1, "checkpoint") as thread:
-        return thread.submit(work).result()
 
 
 def _results(outcomes: Sequence[Any]) -> list[Any]:
