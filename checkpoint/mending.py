@@ -6,7 +6,7 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.keys import PartitionKeys, members, pipelines
 from checkpoint.events.steps import Steps, command
 from checkpoint.query.lag import CONSUMERS
-from checkpoint.query.verify.keys import find_foreign, unusable
+from checkpoint.query.verify.keys import find_foreign, meta_is_right, unusable
 
 KEYS_AT_ONCE = 5000
 
@@ -16,6 +16,18 @@ def drop_foreign(namespace: str, keys: Sequence[str]) -> Steps[list[str]]:
     found = [one.key for one in (yield from find_foreign(namespace, keys))]
     if found:
         yield from command("DEL", *found)
+    return found
+
+
+def drop_wrong_metas(namespace: str, partitions: int) -> Steps[list[str]]:
+    """Drop the metas of partitions that a log cannot go on with: a restore makes them anew."""
+    found = []
+    for number in range(partitions):
+        keys = PartitionKeys(namespace, number)
+        is_there = yield from command("EXISTS", keys.meta)
+        if is_there and not (yield from meta_is_right(keys)):
+            yield from command("DEL", keys.meta)
+            found.append(keys.meta)
     return found
 
 

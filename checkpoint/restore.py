@@ -46,7 +46,7 @@ from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.pipelines import kept
 from checkpoint.snapshotter.restorations import Loss, Restoration
 
-from .mending import drop_foreign, scan_heads
+from .mending import drop_foreign, drop_wrong_metas, scan_heads
 
 CLOSE_PARTITION = Script.load("checkpoint", "close_partition")
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
@@ -79,7 +79,9 @@ def restoring(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
     log: Log | None = yield AskArchive(lambda archive: archive.log())
     if log is None:
         raise LogNotReady(f"The archive knows no log {namespace!r}, so there is none to restore")
-    for key in (yield from drop_foreign(namespace, own_keys(namespace, log.partitions))):
+    dropped = yield from drop_foreign(namespace, own_keys(namespace, log.partitions))
+    dropped += yield from drop_wrong_metas(namespace, log.partitions)
+    for key in dropped:
         tell(f"{key}: dropped, for it held something else")
     yield from _refuse_another(namespace, log)
     run = (yield from this_run()).decode()

@@ -12,8 +12,11 @@
 -- ARGV[1]  archived   entry id up to which the archive holds everything
 -- ARGV[2]  dead       entry id up to which some of that may be dead letters
 
-local meta = redis.call('HMGET', KEYS[2], 'id', 'fence', 'dead')
-if not meta[1] then return 0 end
+-- Of the watermark nothing is lost: it is what is published. A partition whose meta cannot be read has
+-- no log, and must not keep others waiting
+if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then redis.call('DEL', KEYS[1]) end
+local meta = redis.pcall('HMGET', KEYS[2], 'id', 'fence', 'dead')
+if meta.err or not meta[1] then return 0 end
 
 -- Sequence numbers may be beyond what a Lua number holds exactly: compared as digits.
 local function before(a, b)
@@ -26,7 +29,7 @@ end
 
 -- Others publish, too, and may not have seen the same
 local dead = meta[3]
-if not dead or before(dead, ARGV[2]) then dead = ARGV[2] end
+if not dead or not string.find(dead, '^%d+%-%d+$') or before(dead, ARGV[2]) then dead = ARGV[2] end
 
 -- XADD refuses an id that is not greater than the last one: that is the comparison
 local moved = redis.pcall('XADD', KEYS[1], 'MAXLEN', 1, ARGV[1], 'archived', '1', 'fence', meta[2] or '0', 'dead', dead)

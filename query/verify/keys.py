@@ -100,14 +100,27 @@ def wrong_values(place: Place) -> Steps[list[Discrepancy]]:
         keys = PartitionKeys(place.namespace, number)
         for key, what in (yield from unusable(place, number)).items():
             found.append(Discrepancy("key", f"{key} {what}", number, cure=REBUILD))
-        if (yield from _of_type("hash", keys.meta, "HGET", "id")) is None:
-            what = f"{keys.meta} does not name the log, so nothing is appended"
+        if not (yield from meta_is_right(keys)):
+            what = f"{keys.meta} does not name the log, or holds no times, so nothing is appended"
             found.append(Discrepancy("key", what, number, cure=RESTORE))
         has_log = yield from command("EXISTS", keys.log)
         if not has_log and (yield from command("EXISTS", keys.position)):
             what = f"{keys.log} is gone, of which the views have entries"
             found.append(Discrepancy("key", what, number, cure=RESTORE))
     return found
+
+
+def meta_is_right(keys: PartitionKeys) -> Steps[bool]:
+    """Say whether a partition's meta names a log, and holds times and ids where it holds any."""
+    values = yield from _of_type("hash", keys.meta, "HMGET", "id", "fence", "archived", "dead")
+    if values is None:
+        return False
+    name, fence, *ids = values
+    return bool(
+        name
+        and (fence is None or fence.isdigit())
+        and all(one is None or is_position(one) for one in ids)
+    )
 
 
 def unusable(place: Place, number: int) -> Steps[dict[str, str]]:

@@ -155,6 +155,12 @@ GARBAGE: dict[str, Callable[[RealLog], object]] = {
         log.partition_of(JOB).watermark, {"archived": "1"}, id="99999999999999-0"
     ),
     "meta without an id": lambda log: log.client.delete(log.partition_of(JOB).meta),
+    "a fence that is no time": lambda log: log.client.hset(
+        log.partition_of(JOB).meta, "fence", "soon"
+    ),
+    "an archived id that is none": lambda log: log.client.hset(
+        log.partition_of(JOB).meta, mapping={"archived": "x", "dead": "y"}
+    ),
     "version": lambda log: log.client.hset(log.keys(JOB).head, "version", "many"),
     "no version": lambda log: log.client.hdel(log.keys(JOB).head, "version"),
     "a huge version": lambda log: log.client.hset(log.keys(JOB).head, "version", 10**14),
@@ -243,6 +249,8 @@ def test_workers_go_on_with_all_that_is_not_spoilt(log: RealLog) -> None:
             key = KEYS[name](log)
             log.client.delete(key)
             TYPES[kind](log.client, key)
+            with suppress(CheckpointError):
+                manager.save(JOB, f"t{number}", number)
             manager.save(OTHER, f"s{number}", number, ack="durable")
             eventually(lambda number=number: f"s{number}" in log.view(OTHER).checkpoints)
             for command in MENDS.get(name, ["rebuild", f"rebuild --job {JOB}"]):
