@@ -3,8 +3,9 @@
 What a manager declares is on record in Redis, for those who look at jobs and do not run them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 import msgspec
@@ -21,20 +22,33 @@ class Pipeline:
 
     name: str
     stages: tuple[str, ...]
+    _places: dict[str, int] = field(repr=False, compare=False)
+    """Where each stage is in the order: a look-up costs the same for any number of stages."""
 
     def __init__(self, name: str, stages: Iterable[str]) -> None:
         """Check the names; InvalidName where one cannot be used or comes twice."""
         names = tuple(check_name("stage", stage) for stage in stages)
-        if twice := [stage for stage in names if names.count(stage) > 1]:
-            raise InvalidName(f"Pipeline {name!r} has the stage {twice[0]!r} more than once")
+        places = {stage: place for place, stage in enumerate(names)}
+        if len(places) < len(names):
+            twice = next(stage for stage, times in Counter(names).items() if times > 1)
+            raise InvalidName(f"Pipeline {name!r} has the stage {twice!r} more than once")
         object.__setattr__(self, "name", check_name("pipeline", name) if name else "")
         object.__setattr__(self, "stages", names)
+        object.__setattr__(self, "_places", places)
+
+    def __reduce__(self) -> tuple[type["Pipeline"], tuple[str, tuple[str, ...]]]:
+        """Pickle the name and the stages alone."""
+        return Pipeline, (self.name, self.stages)
+
+    def __contains__(self, stage: object) -> bool:
+        """Return whether the pipeline declares a stage."""
+        return stage in self._places
 
     def check(self, stage: str) -> str:
         """Return `stage` if it is one of the pipeline's; UnknownStage names those that are."""
         if not self.stages:
             return check_name("stage", stage)
-        if stage not in self.stages:
+        if stage not in self:
             raise UnknownStage(
                 f"{stage!r} is not a stage of {repr(self.name) if self.name else 'this pipeline'}; "
                 "its stages are: "
@@ -44,9 +58,9 @@ class Pipeline:
 
     def in_order(self, done: Iterable[str]) -> list[str]:
         """Sort completed stages into the pipeline's order; others follow in the order given."""
-        known = list(done)
-        ours = [stage for stage in self.stages if stage in known]
-        return ours + [stage for stage in known if stage not in self.stages]
+        known = dict.fromkeys(done)
+        ours = sorted((stage for stage in known if stage in self), key=self._places.__getitem__)
+        return ours + [stage for stage in known if stage not in self]
 
 
 LONGEST = 60

@@ -1,3 +1,7 @@
+import copy
+import pickle
+from time import process_time
+
 import pytest
 from histories import FILM
 
@@ -53,3 +57,30 @@ def test_plain_stage_names_make_a_pipeline_named_after_the_first_and_the_last() 
     assert as_pipeline([]) == OPEN
     assert len(as_pipeline(["🎬" * 100, "🎬" * 101]).name.encode()) <= MAX_NAME_BYTES
     assert as_pipeline(FILM) is FILM
+
+
+def test_the_first_stage_that_comes_twice_is_named() -> None:
+    with pytest.raises(InvalidName, match="the stage 'a' more than once"):
+        Pipeline("film", ["a", "b", "b", "a"])
+
+
+def test_equality_and_pickling_go_by_name_and_stages() -> None:
+    pickled = pickle.dumps(FILM)
+    loaded = pickle.loads(pickled)  # noqa: S301 - written above
+    for one in (loaded, copy.deepcopy(FILM), Pipeline(FILM.name, FILM.stages)):
+        assert one == FILM
+        assert hash(one) == hash(FILM)
+        assert one.check("mix") == "mix"
+    assert len(pickled) < len(pickle.dumps((FILM.name, FILM.stages))) + 100
+    assert Pipeline(FILM.name, FILM.stages[:-1]) != FILM
+    assert repr(FILM) == f"Pipeline(name={FILM.name!r}, stages={FILM.stages!r})"
+
+
+def test_a_hundred_thousand_stages_take_time_in_proportion() -> None:
+    stages = [f"s{number}" for number in range(100_000)]
+    began = process_time()
+    made = Pipeline("long", stages)
+    assert made.in_order([*reversed(stages), "extra"]) == [*stages, "extra"]
+    for stage in stages:
+        made.check(stage)
+    assert process_time() - began < 10  # more than a minute if each stage were sought in all
