@@ -11,7 +11,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.errors import ArchiveUnavailable, LogNotReady, LogUnavailable
+from checkpoint.events.errors import (
+    ArchiveNotReady,
+    ArchiveUnavailable,
+    LogNotReady,
+    LogUnavailable,
+)
 from checkpoint.events.freshness import Place
 from checkpoint.events.keys import partition_of
 from checkpoint.events.names import check_name
@@ -164,9 +169,12 @@ def _trusted(
     core: Core, job: str, archived: Callable[[], Steps[_Archived[T]]], away: LogUnavailable
 ) -> Steps[T]:
     """Ask the archive; LogUnavailable where its answer may lack what the log has."""
-    # the positions first: what is archived later only adds to the answer
-    positions = yield AskArchive(lambda archive: archive.positions())
-    found = yield from archived()
+    try:
+        # the positions first: what is archived later only adds to the answer
+        positions = yield AskArchive(lambda archive: archive.positions())
+        found = yield from archived()
+    except ArchiveNotReady as error:
+        raise LogUnavailable(f"{away}. {error}") from error
     if not positions or found.newest == ZERO:
         raise LogUnavailable(f"{away}. The archive knows nothing of job {job!r}, but the log may")
     partition = partition_of(job, len(positions))

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BUSY = "Others of this process were opening the log, and Redis did not answer them in time"
-
 
 class Servers:
     """Carries out steps in blocking code. Thread-safe; connects when first needed."""
@@ -79,7 +77,7 @@ class Servers:
     def _run_alone(self, steps: Steps[T], deadline: float) -> T:
         if not self._alone.acquire(timeout=max(0.0, deadline - time.monotonic())):
             steps.close()
-            raise LogUnavailable(BUSY)
+            raise _busy()
         try:
             return self.run(steps)
         finally:
@@ -227,7 +225,7 @@ class AsyncServers:
                 await self._alone.acquire()
         except TimeoutError:
             steps.close()
-            raise LogUnavailable(BUSY) from None
+            raise _busy() from None
         try:
             return await self.run(steps)
         finally:
@@ -296,6 +294,12 @@ class _End(Generic[T]):
     """What steps come to."""
 
     value: T
+
+
+def _busy() -> LogUnavailable:
+    from checkpoint.events.connection import unreached  # noqa: PLC0415 - as in Servers
+
+    return unreached("others of this process were opening the log until the deadline")
 
 
 def _next(steps: Steps[T], answer: Any) -> Step | _End[T]:

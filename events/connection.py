@@ -55,15 +55,20 @@ def translate(error: BaseException, *, is_new: bool = False) -> CheckpointError 
         case InvalidResponse() if is_new:
             return LogRefused(_no_redis(str(error)))
         case RedisError() | OSError():
-            return _refused_tls(error) or LogUnavailable(
-                f"Redis could not be reached, or did not answer ({error}): see that it runs, and "
-                "that REDIS_URL names it, with TLS (rediss://) or without (redis://) as it has it; "
-                "`checkpoint up` runs one here"
-            )
+            return _refused_tls(error) or unreached(str(error))
         case TypeError() | ValueError() if is_new:
             return InvalidSettings("REDIS_URL has an option whose value cannot be used")
         case _:
             return None
+
+
+def unreached(reason: str) -> LogUnavailable:
+    """Return the error for a Redis that does not answer, with what to look at."""
+    return LogUnavailable(
+        f"Redis could not be reached, or did not answer ({reason}): see that it runs, and "
+        "that REDIS_URL names it, with TLS (rediss://) or without (redis://) as it has it; "
+        "`checkpoint up` runs one here"
+    )
 
 
 def lost() -> LogUnavailable:

@@ -1,6 +1,7 @@
 """Replay: a job's events as they were, from the archive and then the log, each once."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self, TypedDict
 
@@ -8,6 +9,7 @@ import msgspec
 
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO
+from checkpoint.events.errors import ArchiveNotReady
 from checkpoint.events.freshness import Place
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps
@@ -48,8 +50,9 @@ def replay_job(place: Place, job: str) -> Steps[list[Entry]]:
     archived: list[Entry] = []
     position = ZERO
     if place.has_archive:
-        positions = yield AskArchive(lambda archive: archive.positions())
-        position = positions.get(number, ZERO)  # without one, the log is read from its beginning
+        with suppress(ArchiveNotReady):  # without positions the log is read from its beginning
+            positions = yield AskArchive(lambda archive: archive.positions())
+            position = positions.get(number, ZERO)
         archived = yield from replay_archive(job)
     tail = yield from scan(PartitionKeys(place.namespace, number), job, position)
     known = {entry.id for entry in archived}

@@ -27,12 +27,18 @@ STAGES = ("a", "b", "c")
 
 PRODUCER = dedent(
     f"""
-    from checkpoint import CheckpointManager
+    from checkpoint import CheckpointManager, LogUnavailable
+
+    def is_completed(job, stage):
+        try:
+            return manager.is_completed(job, stage)
+        except LogUnavailable:  # Redis is away, and the archive does not know the job
+            return False
 
     with CheckpointManager() as manager:
         for job in {JOBS}:
             for stage in {STAGES}:
-                if not manager.is_completed(job, stage):
+                if not is_completed(job, stage):
                     manager.save(job, stage, dict(of=job))
     """
 )

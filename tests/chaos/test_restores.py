@@ -13,7 +13,7 @@ from real_log import RealLog, projecting
 from checkpoint import CheckpointManager
 from checkpoint.events.append import Request
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.errors import EventLost, LogNotReady
+from checkpoint.events.errors import CheckpointError, EventLost, LogNotReady
 from checkpoint.events.event import StageCompleted
 from checkpoint.events.steps import Steps
 from checkpoint.events.watermark import publish
@@ -37,7 +37,10 @@ class Stepper:
         except StopIteration:
             self._servers.close()
             return False
-        self._next = partial(self._steps.send, self._servers._perform(todo))  # noqa: SLF001
+        try:
+            self._next = partial(self._steps.send, self._servers._perform(todo))  # noqa: SLF001
+        except CheckpointError as error:
+            self._next = partial(self._steps.throw, error)
         return True
 
     def finish(self) -> None:

@@ -30,6 +30,7 @@ from checkpoint import (
     JobClaimed,
     JobNotLive,
     LogNotReady,
+    LogUnavailable,
     Settings,
     StaleClaim,
     VersionConflict,
@@ -371,6 +372,10 @@ class Walk(RuleBasedStateMachine):
     def look_up_while_redis_is_away(self, job: str) -> None:
         away = replace(self.settings, redis_url=NOWHERE, timeout=0.2)
         with CheckpointManager(away, pipeline=STAGES) as manager:
+            if not self.archived[job].expires_ms:
+                with pytest.raises(LogUnavailable, match="knows nothing of job"):
+                    manager.get_resume_point(job)
+                return
             now_ms = self.now_ms()
             self.check(
                 self.archived[job],

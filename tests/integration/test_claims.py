@@ -339,7 +339,7 @@ def test_a_renewal_adds_an_event_only_where_less_than_half_of_the_time_to_live_i
     log: RealLog,
 ) -> None:
     claim = Claim("job", "w", lease=0.3)
-    core = log.run(take(Core(replace(log.settings, ttl=2.0)), claim))
+    core = log.run(take(Core(replace(log.settings, ttl=2.0)), claim, "key"))
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         log.run(renew(core, claim))
@@ -351,7 +351,7 @@ def test_a_renewal_adds_an_event_only_where_less_than_half_of_the_time_to_live_i
 
 def test_a_renewal_outlives_the_loss_of_redis(archived_log: RealLog) -> None:
     log, claim = archived_log, Claim("job", "w", lease=3.0)
-    core = log.run(take(Core(replace(log.settings, ttl=3.0)), claim))
+    core = log.run(take(Core(replace(log.settings, ttl=3.0)), claim, "key"))
     with CheckpointManager(log.settings) as manager:
         time.sleep(1.6)
         log.run(renew(core, claim))
@@ -365,7 +365,7 @@ def test_a_renewal_outlives_the_loss_of_redis(archived_log: RealLog) -> None:
 
 def test_a_claim_that_is_over_is_not_renewed_and_adds_nothing(log: RealLog) -> None:
     claim = Claim("job", "w", lease=0.1)
-    core = log.run(take(Core(replace(log.settings, ttl=0.2)), claim))
+    core = log.run(take(Core(replace(log.settings, ttl=0.2)), claim, "key"))
     time.sleep(0.15)
     with pytest.raises(StaleClaim):
         log.run(renew(core, claim))

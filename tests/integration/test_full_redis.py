@@ -150,8 +150,8 @@ def test_workers_go_on_and_make_room(full: RealLog) -> None:
 
 def test_a_claim_is_renewed_in_a_redis_that_is_full(full: RealLog) -> None:
     claim = Claim("held", "w", lease=60.0)
-    core = full.run(take(Core(full.settings), claim))
-    short = full.run(take(Core(full.settings), Claim("short", "w", lease=60.0)))
+    core = full.run(take(Core(full.settings), claim, "held"))
+    short = full.run(take(Core(full.settings), Claim("short", "w", lease=60.0), "short"))
     with CheckpointManager(full.settings) as manager:
         fill(full, lambda n: manager.save(f"job-{n}", "a", DATA))
     full.run(renew(core, claim))
