@@ -128,16 +128,20 @@ def test_durable_waits_that_are_cut_short_are_not_in_the_way_of_later_ones(
 ) -> None:
     manager = AsyncCheckpointManager(archived_log.settings)
 
+    async def logged(events: int) -> None:
+        while archived_log.events() < events:  # noqa: ASYNC110 - the log is on a server
+            await asyncio.sleep(0.01)
+
     async def cancel() -> None:
-        for _ in range(5):
+        for number in range(5):
             waiting = asyncio.create_task(manager.save("j", "a", 1, ack="durable"))
-            await asyncio.sleep(0.05)
+            await logged(number + 1)
             waiting.cancel()
             await asyncio.wait([waiting])
 
     async def leave() -> None:
         waiting = asyncio.create_task(manager.save("j", "b", 1, ack="durable"))
-        await asyncio.sleep(0.05)
+        await logged(6)
         assert not waiting.done()
 
     async def save() -> int:

@@ -377,8 +377,8 @@ def test_the_default_ack_is_a_setting(kind: Any, archived_log: RealLog) -> None:
 
 
 def test_a_manager_of_another_pipeline_works_over_the_same_connections(manager: Any) -> None:
-    other = getattr(manager, "_manager", manager).for_pipeline(Pipeline("book", ("write",)))
-    assert other._servers is getattr(manager, "_manager", manager)._servers  # noqa: SLF001 - the point
+    other = getattr(manager, "manager", manager).for_pipeline(Pipeline("book", ("write",)))
+    assert other._servers is getattr(manager, "manager", manager)._servers  # noqa: SLF001 - the point
     with pytest.raises(UnknownStage, match="write"):
         other._core.pipeline.check("cut")  # noqa: SLF001 - without a call to await
     assert manager.save("j", "cut", 1).version == 1
@@ -406,7 +406,7 @@ def test_secrets_are_in_no_repr_of_a_manager(settings: Settings, kind: Any) -> N
     url = settings.redis_url.replace("://", "://user:hunter2@", 1)
     with kind(with_changes(settings, redis_url=url), pipeline=FILM) as manager:
         assert "hunter2" not in repr(manager)
-        assert "hunter2" not in repr(getattr(manager, "_manager", manager)._core)  # noqa: SLF001
+        assert "hunter2" not in repr(getattr(manager, "manager", manager)._core)  # noqa: SLF001
 
 
 @pytest.mark.parametrize("turns", range(0, 30, 3))
@@ -457,10 +457,10 @@ def test_a_call_has_a_deadline_of_its_own_where_the_caller_sets_one(
 ) -> None:
     away = with_changes(settings, redis_url=NOWHERE, timeout=60.0)
     with kind(away) as manager:
-        hasty = getattr(manager, "_manager", manager).within(0.2)
+        hasty = getattr(manager, "manager", manager).within(0.2)
         assert hasty._core.settings.timeout == 0.2  # noqa: SLF001 - the asyncio one is not awaited
         with pytest.raises(InvalidSettings, match="timeout=0"):
-            getattr(manager, "_manager", manager).within(0)
+            getattr(manager, "manager", manager).within(0)
     with CheckpointManager(away) as manager, manager.within(0.2) as hasty:
         begun = monotonic()
         with pytest.raises(LogUnavailable):
