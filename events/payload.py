@@ -4,6 +4,7 @@ What JSON, Python and Postgres do not all keep is refused here, by path, before 
 """
 
 import math
+from datetime import datetime, time, timedelta
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -15,7 +16,9 @@ MAX_DEPTH = 100
 MIN_INT, MAX_INT = -(2**63), 2**64 - 1
 
 T = TypeVar("T")
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+_TIMES = (datetime, time)
+_SCALARS = frozenset({str, int, float, bool, type(None), *_TIMES})
+_MINUTE = timedelta(minutes=1)
 
 
 def encode(data: Any, limit: int = MAX_BYTES) -> msgspec.Raw:
@@ -25,7 +28,7 @@ def encode(data: Any, limit: int = MAX_BYTES) -> msgspec.Raw:
     enums, decimals, UUIDs. InvalidPayload names the path of what cannot be kept; PayloadTooLarge.
     """
     try:
-        check(msgspec.to_builtins(data))
+        check(msgspec.to_builtins(data, builtin_types=_TIMES))
         encoded = msgspec.json.encode(data)
     except RecursionError:
         raise InvalidPayload(f"The data nests deeper than {MAX_DEPTH} levels") from None
@@ -100,9 +103,12 @@ def _problem(value: Any, depth: int) -> tuple[str, str] | None:
 
 def _problem_in_dict(value: dict[Any, Any], depth: int) -> tuple[str, str] | None:
     for key, item in value.items():
-        if type(key) is not str:
+        if type(key) in _TIMES:
+            if why := _offset_problem(key):
+                return "", f"has a key that {why}"
+        elif type(key) is not str:
             return "", f"has the key {key!r}: JSON's keys are str, not {type(key).__name__}"
-        if not key.isprintable() and not _is_storable(key):
+        elif not key.isprintable() and not _is_storable(key):
             return "", f"has the key {key!r}: Postgres holds no NUL and no lone surrogate"
         if type(item) is str and item.isprintable():
             continue  # as most are: a look at a time, for all that is saved comes by here
@@ -119,7 +125,19 @@ def _scalar_problem(value: Any) -> str | None:
         return f"is {value}: JSON has no NaN and no infinity"
     if kind is int and not MIN_INT <= value <= MAX_INT:
         return f"is {value}: an integer is kept exactly from -2**63 to 2**64-1; use a str"
+    if kind in _TIMES:
+        return _offset_problem(value)
     return None
+
+
+def _offset_problem(value: datetime | time) -> str | None:
+    offset = value.utcoffset()
+    if offset is None or not offset % _MINUTE:
+        return None
+    return (
+        f"is {value.isoformat()}: a UTC offset is kept in whole minutes; "
+        "convert the time to UTC first"
+    )
 
 
 def _is_storable(text: str) -> bool:

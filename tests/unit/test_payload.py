@@ -1,7 +1,7 @@
 import dataclasses
 import enum
 import uuid
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -109,6 +109,43 @@ def test_encoded_json_is_not_taken_unchecked(data: Any) -> None:
 def test_what_nests_without_end_or_too_deep_is_refused(data: Any) -> None:
     with pytest.raises(InvalidPayload, match="deeper than 100 levels"):
         payload.encode(data)
+
+
+MONROVIA = timezone(timedelta(minutes=-44, seconds=-30))
+"""Liberia's offset until 1972."""
+NOON = datetime(1971, 6, 1, 12, tzinfo=MONROVIA)
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (NOON, "data is"),
+        ({"shots": [{"at": NOON}]}, r"data\.shots\[0\]\.at is"),
+        ({"at": NOON.timetz()}, r"data\.at is"),
+        (Scene([], NOON), r"data\.at is"),
+        ({"days": {NOON: 1}}, r"data\.days has a key that is"),
+        ([time(1, tzinfo=timezone(timedelta(microseconds=5)))], r"data\[0\] is"),
+    ],
+)
+def test_a_utc_offset_that_is_not_of_whole_minutes_is_refused(data: Any, path: str) -> None:
+    with pytest.raises(InvalidPayload, match=f"{path} .*whole minutes"):
+        payload.encode(data)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 1, 2, 3, 4, 5, 6),  # noqa: DTZ001 - no zone is what is tested
+        datetime(2026, 1, 2, tzinfo=UTC),
+        datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+        time(3, 4, tzinfo=timezone(-timedelta(minutes=90))),
+    ],
+)
+def test_a_time_comes_back_the_same_as_a_value_and_as_a_key(value: datetime | time) -> None:
+    kind = type(value)
+    ((back, at),) = payload.decode(payload.encode({value: value}), dict[kind, kind]).items()
+    assert (back, at) == (value, value)
+    assert at.utcoffset() == value.utcoffset()
 
 
 def test_the_deepest_nesting_that_is_allowed_comes_back() -> None:
