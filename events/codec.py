@@ -1,5 +1,6 @@
 """Events to bytes and back. The payload inside stays undecoded (`msgspec.Raw`)."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,13 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 class _Tag(msgspec.Struct):
     type: str
 
+
+MAX_DEPTH = payload.MAX_DEPTH + 1
+"""How deep an event nests at most: as its data may, inside the event itself."""
+_STRING = re.compile(rb'(?s)"(?:[^"\\]|\\.)*+"?')
+_BRACKETS = b"[]{}"
+_NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+_SQUARE = bytes.maketrans(_BRACKETS, b"[][]")
 
 _tag_decoder = msgspec.json.Decoder(_Tag)
 
@@ -40,6 +48,10 @@ def encode(event: AnyEvent) -> bytes:
 
 def decode(encoded: bytes, upcasters: Mapping[str, Upcaster] = UPCASTERS) -> AnyEvent:
     """Read an event, bringing an older version forward; UndecodableEntry where it is none."""
+    if _nests_too_deep(encoded):
+        raise UndecodableEntry(
+            f"Not an event that this version can read: it nests deeper than {MAX_DEPTH} levels"
+        )
     try:
         event = _decoder.decode(encoded)
         # Whoever wrote this escape around `payload.encode` may have written what jsonb refuses.
@@ -61,3 +73,13 @@ def _upcast(encoded: bytes, upcasters: Mapping[str, Upcaster], first: Exception)
         return _decoder.decode(_encoder.encode(old))
     except _UNREADABLE as error:
         raise UndecodableEntry(f"Not an event that this version can read: {error}") from error
+
+
+def _nests_too_deep(encoded: bytes) -> bool:
+    """Return whether JSON nests deeper than MAX_DEPTH, whatever Python's own limit is."""
+    if encoded.count(b"[") + encoded.count(b"{") <= MAX_DEPTH:
+        return False
+    pairs = _STRING.sub(b"", encoded).translate(_SQUARE, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        pairs = pairs.replace(b"[]", b"")  # the innermost level, at the speed of C
+    return b"[" in pairs

@@ -169,7 +169,7 @@ def read_capsule(content: bytes) -> Capsule:
     for number, line in enumerate(lines[1:-1], 2):
         try:
             entries.append(succession.check(_entry(line, header.job)))
-        except (msgspec.MsgspecError, ValueError, CheckpointError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError, CheckpointError) as error:
             raise InvalidCapsule(
                 f"Entry {number - 1} of the capsule, in line {number}: {error}"
             ) from error
@@ -212,7 +212,7 @@ def _header(line: bytes) -> Header:
         check_name("job", header.job)
         check_name("log", header.log)
         Pipeline(header.pipeline, header.stages)
-    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidName) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidName) as error:
         raise InvalidCapsule(f"This is not a capsule, by its first line: {error}") from error
     return header
 

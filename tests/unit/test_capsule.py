@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from hashlib import sha256
 
+import msgspec
 import pytest
 from histories import JOBS, Act, histories, json_values, log_of
 from hypothesis import given
@@ -49,6 +50,12 @@ def written(entries: list[Entry], header: Header = HEADER) -> bytes:
         writer.add(entry)
     assert writer.close() == len(entries)
     return b"".join(lines)
+
+
+def sealed(*lines: bytes) -> bytes:
+    head = b"".join(line + b"\n" for line in lines)
+    digest = sha256(head).hexdigest().encode()
+    return head + b'{"entries":%d,"sha256":"%b"}\n' % (len(lines) - 1, digest)
 
 
 def entry(
@@ -222,3 +229,19 @@ def test_the_latest_life_is_the_last_incarnation() -> None:
     entries = read_capsule(SMALL).entries
     assert latest_life(entries) == entries[2:]
     assert latest_life([]) == []
+
+
+@pytest.mark.parametrize("levels", [101, 1000, 100_000])
+@pytest.mark.parametrize("place", ["header", "line", "event", "data", "text"])
+def test_what_nests_too_deep_is_no_capsule(place: str, levels: int) -> None:
+    deep = b"[" * levels + b"]" * levels
+    data = b'{"type":"stage_completed","job":"film-1","stage":"cut","data":%b}' % deep
+    event = {"event": deep, "data": data, "text": msgspec.json.encode(data.decode())}.get(place)
+    header = msgspec.json.encode(HEADER)
+    if place == "header":
+        header = header[:-1] + b',"more":%b}' % deep
+    line = b'{"id":"1-0","incarnation":"1-0","version":1,"event":%b}' % (event or b"{}")
+    if place == "line":
+        line = line[:-1] + b',"more":%b}' % deep
+    with pytest.raises(InvalidCapsule):
+        read_capsule(sealed(header, line))

@@ -166,3 +166,39 @@ def test_entries_that_are_none_are_set_aside_with_their_fields() -> None:
         (EntryId(2, 0), bad[1]),
         (EntryId(3, 0), foreign[1]),
     ]
+
+
+def completed(data: bytes) -> bytes:
+    return b'{"type":"stage_completed","job":"film","stage":"cut","data":%b}' % data
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_an_event_nests_as_deep_as_its_data_may_and_no_deeper(
+    opening: bytes, closing: bytes
+) -> None:
+    def nested(levels: int) -> bytes:
+        return completed(opening * levels + b"1" + closing * levels)
+
+    codec.decode(nested(payload.MAX_DEPTH))
+    for levels in (payload.MAX_DEPTH + 1, 300, 1000, 100_000):
+        with pytest.raises(UndecodableEntry, match="nests deeper than 101 levels"):
+            codec.decode(nested(levels))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" + b"[]," * 1000 + b"{}]",
+        b'"' + b"[{" * 1000 + b'"',
+        b'"' + b'\\\\\\"[' * 1000 + b'"',
+        b'{"' + b"[" * 1000 + b'":"\\\\"}',
+    ],
+)
+def test_brackets_side_by_side_and_in_strings_do_not_nest(data: bytes) -> None:
+    codec.decode(completed(data))
+
+
+@pytest.mark.parametrize("cut", [b'"' * 300_001, b'"' + b'\\"' * 300_000, b"[" * 200 + b'"'])
+def test_text_that_is_cut_off_is_refused_in_no_time(cut: bytes) -> None:
+    with pytest.raises(UndecodableEntry):
+        codec.decode(b"[" * 200 + cut)
