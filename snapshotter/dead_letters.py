@@ -18,6 +18,11 @@ from .archive import Archive
 from .schema import query
 from .storing import row_of
 
+MAX_PARTITION = 2**15 - 1
+"""The column's type holds no greater number; a log has fewer partitions."""
+MAX_PART = 2**63 - 1
+"""Redis writes no greater milliseconds, and counts no further."""
+
 
 class Burial(NamedTuple):
     """A dead letter on record: of which partition, and since when."""
@@ -25,6 +30,15 @@ class Burial(NamedTuple):
     partition: int
     letter: DeadLetter
     at: datetime
+
+
+def parse_name(text: str) -> tuple[int, EntryId]:
+    """Read PARTITION:MS-SEQ; a ValueError where it cannot be the name of a dead letter."""
+    number, _, entry = text.partition(":")
+    partition, name = int(number), EntryId.parse(entry)
+    if not 0 <= partition <= MAX_PARTITION or not all(0 <= part <= MAX_PART for part in name):
+        raise ValueError(text)
+    return partition, name
 
 
 def find(archive: Archive, only: tuple[int, EntryId] | None = None) -> list[Burial]:

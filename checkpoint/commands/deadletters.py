@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from checkpoint.events.entry_id import EntryId
 from checkpoint.events.errors import ArchiveNotConfigured
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import AskArchive, Steps
@@ -98,11 +97,10 @@ def _ask(question: Callable[[Any], Any]) -> Any:
 
 
 def _find(name: str) -> "Burial":
-    from checkpoint.snapshotter.dead_letters import find  # noqa: PLC0415 - psycopg
+    from checkpoint.snapshotter.dead_letters import find, parse_name  # noqa: PLC0415 - psycopg
 
-    partition, _, entry = name.partition(":")
     try:
-        only = int(partition), EntryId.parse(entry)
+        only = parse_name(name)
     except ValueError:
         raise click.BadParameter(f"{name!r} is not PARTITION:MS-SEQ, as `list` shows it") from None
     found: list[Burial] = _ask(lambda archive: find(archive, only))

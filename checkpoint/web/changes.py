@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from checkpoint.events.entry_id import EntryId
 from checkpoint.events.steps import AskArchive, Steps
 
 from .answers import answer
 from .guards import check_change
 from .site import SITE
+
+LONGEST_NAME = 60
+"""Characters of what is no dead letter's name that are repeated in the answer."""
 
 
 class JobWanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,11 +67,11 @@ async def _read(request: web.Request, kind: type[Any]) -> Any:
 def _discard(name: str) -> Steps[None]:
     from checkpoint.snapshotter import dead_letters  # noqa: PLC0415 - psycopg, for who needs it
 
-    partition, _, entry = name.partition(":")
     try:
-        only = int(partition), EntryId.parse(entry)
+        only = dead_letters.parse_name(name)
     except ValueError:
-        raise web.HTTPBadRequest(text=f"{name!r} is not PARTITION:MS-SEQ") from None
+        text = f"{name[:LONGEST_NAME]!r} is not the name of a dead letter, PARTITION:MS-SEQ"
+        raise web.HTTPBadRequest(text=text) from None
     found = yield AskArchive(lambda archive: dead_letters.find(archive, only))
     if not found:
         raise web.HTTPNotFound(text=f"There is no dead letter {name}")

@@ -17,6 +17,7 @@ from .site import SITE, Site, place_of
 
 MOST_JOBS = 100
 DEFAULT_JOBS = 25
+MOST_DIGITS = 20
 
 
 async def jobs(request: web.Request) -> web.Response:
@@ -100,8 +101,11 @@ def _statuses(request: web.Request) -> list[str]:
 def _whole(request: web.Request, name: str, low: int, high: int, default: int) -> int:
     """Read a whole number from the query."""
     text = request.query.get(name) or str(default)
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise web.HTTPBadRequest(text=f"{name}={text!r}: it is a whole number, {low} to {high}")
+    # Python reads no number of more than some thousand digits
+    if not text.isdecimal() or len(text) > MOST_DIGITS or not low <= int(text) <= high:
+        raise web.HTTPBadRequest(
+            text=f"{name}={text[:MOST_DIGITS]!r}: it is a whole number, {low} to {high}"
+        )
     return int(text)
 
 

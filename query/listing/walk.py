@@ -45,7 +45,7 @@ class Sighting(NamedTuple):
         partition, _, name = text.partition(":")
         with suppress(ValueError):
             found = cls(EntryId.parse(name), int(partition))
-            if found.id <= LATEST:
+            if all(0 <= part <= most for part, most in zip(found.id, LATEST, strict=True)):
                 return found
         raise InvalidName(
             f"{text!r} names no place to go on from: it is PARTITION:MS-SEQ, as the page before "

@@ -72,6 +72,10 @@ def test_jobs_are_listed_filtered_and_paged(api: Api) -> None:
     [
         ("jobs", {"status": "lost"}, 400, "running, failed, complete, deleted, expired"),
         ("jobs", {"limit": "many"}, 400, "limit='many'"),
+        ("jobs", {"limit": "9" * 5000}, 400, "1 to 100"),
+        ("jobs", {"before": "0:-5-1"}, 400, "'0:-5-1'"),
+        ("jobs", {"before": f"0:5-{2**70}"}, 400, "PARTITION:MS-SEQ"),
+        ("jobs", {"before": "9" * 5000 + ":1-1"}, 400, "PARTITION:MS-SEQ"),
         ("jobs", {"name": "a\nb"}, 400, "printable"),
         ("jobs", {"before": "yesterday"}, 400, "'yesterday'"),
         ("job", {"id": "nobody"}, 404, "There is no job 'nobody' on record"),
@@ -268,6 +272,11 @@ def test_a_page_is_read_only_unless_told_otherwise(api: Api, path: str) -> None:
         assert response.status == 405
 
 
+def out_of_range() -> list[str]:
+    forms = ("{}:1-1", "1:{}-1", "1:1-{}")
+    return [form.format(number) for form in forms for number in (-1, 2**63, 10**30, "9" * 5000)]
+
+
 def test_changes_are_made_where_they_are_allowed_and_for_this_page_only(
     settings: Settings, manager: CheckpointManager
 ) -> None:
@@ -293,7 +302,10 @@ def test_changes_are_made_where_they_are_allowed_and_for_this_page_only(
         assert api.post("job/delete", {"id": "job-1"}) == (200, {"deleted": True})
         assert api.found("job", id="job-1")["status"] == "deleted"
         (letter,) = api.found("operations")["dead_letters"]["found"]["letters"]
-        assert api.post("deadletters/discard", {"name": "nonsense"})[0] == 400
+        for name in ("nonsense", *out_of_range()):
+            status, said = api.post("deadletters/discard", {"name": name})
+            assert (status, "PARTITION:MS-SEQ" in str(said)) == (400, True)
+        assert api.post("deadletters/discard", {"name": f"32767:{2**63 - 1}-1"})[0] == 404
         assert api.post("deadletters/discard", {"name": letter["name"]})[0] == 200
         assert api.post("deadletters/discard", {"name": letter["name"]})[0] == 404
 
