@@ -18,7 +18,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, InvalidSettings
 
-from . import migration, pooling, roles, schema, statements, storing
+from . import migration, pooling, refusal, roles, schema, statements, storing
 from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
 from .storing import Archived, Chapter
@@ -355,6 +355,10 @@ class Archive:
             raise InvalidSettings(
                 "POSTGRES_URL is no URL or conninfo that libpq can read"
             ) from None
+        except (psycopg.Error, UnicodeError):
+            if not refusal.may_hold_password(self._conninfo):
+                raise
+            raise ArchiveUnavailable(refusal.MISREAD) from None
         schema.enter(connection, self._namespace)
         return connection
 

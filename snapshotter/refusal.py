@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable
 
@@ -32,6 +33,21 @@ _OTHER_TABLES = (
     psycopg.errors.DatatypeMismatch,
     psycopg.errors.UndefinedFunction,  # an operator, for a column of another type
 )
+
+MISREAD = (
+    "Postgres cannot be reached. POSTGRES_URL has an @ in its host or database name: if that is "
+    "of the user or the password, write it as %40 there, and / as %2F"
+)
+
+
+def may_hold_password(conninfo: str) -> bool:
+    """Return whether host, port or database may be a part of the password.
+
+    libpq ends the password of a URL at the first @ and at a /, so what follows one that is not
+    escaped becomes the host and the database's name, which libpq's messages repeat.
+    """
+    parsed = conninfo_to_dict(conninfo)
+    return any("@" in str(parsed.get(name, "")) for name in ("host", "port", "dbname"))
 
 
 @contextmanager
