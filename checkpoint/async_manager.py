@@ -97,7 +97,7 @@ class AsyncCheckpointManager:
         return await self._servers.run(answers.load(self._core, job_id, stage, type))
 
     async def get_resume_point(self, job_id: str) -> ResumePoint | None:
-        """Say where the job goes on; None where it has no live checkpoint."""
+        """Say where the job goes on; None where it has no live checkpoint. OtherPipeline."""
         return await self._servers.run(answers.resume(self._core, job_id))
 
     async def is_completed(self, job_id: str, stage: str) -> bool:

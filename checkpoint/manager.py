@@ -114,7 +114,7 @@ class CheckpointManager:
         return self._servers.run(answers.load(self._core, job_id, stage, type))
 
     def get_resume_point(self, job_id: str) -> ResumePoint | None:
-        """Say where the job goes on; None where it has no live checkpoint."""
+        """Say where the job goes on; None where it has no live checkpoint. OtherPipeline."""
         return self._servers.run(answers.resume(self._core, job_id))
 
     def is_completed(self, job_id: str, stage: str) -> bool:

@@ -26,7 +26,7 @@ class PipelineCheckpoint:
         return self._manager.save(job_id, stage, data)
 
     def get_resume_point(self, job_id: str) -> ResumePoint | None:
-        """Say where the job goes on; None where it has no live checkpoint."""
+        """Say where the job goes on; None where it has no live checkpoint. OtherPipeline."""
         return self._manager.get_resume_point(job_id)
 
     def should_skip_stage(self, job_id: str, stage: str) -> bool:

@@ -57,6 +57,10 @@ class JobNotLive(CheckpointError):
     """The job has no live checkpoints: it never existed, was deleted or has expired."""
 
 
+class OtherPipeline(CheckpointError):
+    """The job has live checkpoints, but of another pipeline."""
+
+
 class StaleClaim(CheckpointError):
     """The claim is over: another worker took the job, or the lease ran out."""
 

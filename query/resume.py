@@ -3,6 +3,7 @@
 from typing import Any, TypedDict
 
 from checkpoint.events import payload
+from checkpoint.events.errors import OtherPipeline
 from checkpoint.projector.fold import Checkpoint
 
 from .lookup import Answer
@@ -28,12 +29,16 @@ class ResumePoint(TypedDict):
 
 
 def resume_point(job: str, answer: Answer, pipeline: Pipeline) -> ResumePoint | None:
-    """Derive the resume point of a job; None where it has no live checkpoint of the pipeline."""
+    """Derive the resume point of a job; None where it has no live checkpoint.
+
+    OtherPipeline where the live checkpoints are all of stages that another pipeline has.
+    """
     checkpoints = answer.live.checkpoints
     done = pipeline.in_order(checkpoints)
     if pipeline.stages:
         done = [stage for stage in done if stage in pipeline.stages]
     if not done:
+        _check_pipeline(job, answer, pipeline)
         return None
     missing = [stage for stage in pipeline.stages if stage not in checkpoints]
     data = {stage: data_of(checkpoints[stage]) for stage in done}
@@ -46,6 +51,16 @@ def resume_point(job: str, answer: Answer, pipeline: Pipeline) -> ResumePoint | 
         is_complete=bool(pipeline.stages) and not missing,
         source=answer.source.value,
     )
+
+
+def _check_pipeline(job: str, answer: Answer, pipeline: Pipeline) -> None:
+    theirs = answer.live.pipeline
+    if answer.live.checkpoints and theirs != pipeline.name:
+        raise OtherPipeline(
+            f"Job {job!r} has live checkpoints of "
+            f"{f'the pipeline {theirs!r}' if theirs else 'a manager without a pipeline'}, and none "
+            f"of the stages of {repr(pipeline.name) if pipeline.name else 'this pipeline'}"
+        )
 
 
 def data_of(checkpoint: Checkpoint, type: Any = None) -> Any:  # noqa: A002 - msgspec's own word

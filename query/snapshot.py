@@ -52,7 +52,7 @@ class JobSnapshot:
 
     @property
     def resume_point(self) -> ResumePoint | None:
-        """Where the job resumes; None where it has no live checkpoint."""
+        """Where the job resumes; None where it has no live checkpoint. OtherPipeline."""
         return resume_point(self.job_id, self.answer, self.pipeline)
 
     @property

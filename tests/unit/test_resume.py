@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 from histories import FILM, Act, log_of
+from msgspec.structs import replace
 
-from checkpoint import Pipeline
+from checkpoint import OtherPipeline, Pipeline
 from checkpoint.projector.fold import NOTHING, fold_all
 from checkpoint.query.lookup import Answer, Source, Status
 from checkpoint.query.pipeline import OPEN
@@ -71,3 +72,17 @@ def test_a_job_that_is_gone_has_no_resume_point(status: Status) -> None:
 def test_a_job_that_only_failed_has_no_resume_point() -> None:
     state = fold_all(NOTHING, log_of([Act("fail", "j", "cut")]).of("j"))
     assert resume_point("j", Answer(state, Status.LIVE, Source.VIEW), FILM) is None
+
+
+def test_a_job_of_another_pipeline_is_not_said_to_have_nothing() -> None:
+    acts = [Act("complete", "j", "cut", {})]
+    state = fold_all(NOTHING, log_of(acts).of("j"))
+    other = Pipeline("song", ["record", "master"])
+    theirs = Answer(replace(state, pipeline="film"), Status.LIVE, Source.VIEW)
+    with pytest.raises(OtherPipeline, match=r"'j' .* 'film', .* 'song'"):
+        resume_point("j", theirs, other)
+    with pytest.raises(OtherPipeline, match="without a pipeline"):
+        resume_point("j", theirs._replace(state=replace(state, pipeline="")), other)
+    assert resume_point("j", theirs._replace(status=Status.DELETED), other) is None
+    renamed = theirs._replace(state=replace(state, pipeline="song"))
+    assert resume_point("j", renamed, other) is None
