@@ -4,6 +4,7 @@ Nothing is taken out of the log: rewinding is an event, and so is being a fork.
 """
 
 from collections.abc import Sequence
+from itertools import dropwhile
 
 from msgspec.structs import replace
 
@@ -138,13 +139,13 @@ def begin(core: Core, origin: JobForked, events: Sequence[AnyEvent]) -> Steps[No
 
 def from_stage(job: str, state: JobState, order: Sequence[str], stage: str) -> list[str]:
     """Say which of the stages that were tried are `stage` or come after it. Pure."""
-    tried = [*state.checkpoints, *(one for one in state.failures if one not in state.checkpoints)]
+    tried = dict.fromkeys([*state.checkpoints, *state.failures])
     if order:
         Pipeline(state.pipeline, order).check(stage)
     elif stage not in tried:
-        raise UnknownStage(f"Job {job!r} has not tried the stage {stage!r}: {_those(tried)}")
-    stages = order or tried
-    return [one for one in stages[stages.index(stage) :] if one in tried]
+        raise UnknownStage(f"Job {job!r} has not tried the stage {stage!r}: {_those(list(tried))}")
+    coming = dropwhile(lambda one: one != stage, order or tried)
+    return [one for one in coming if one in tried]
 
 
 def up_to(job: str, state: JobState, order: Sequence[str], at: str | None) -> list[str]:

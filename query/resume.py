@@ -36,7 +36,7 @@ def resume_point(job: str, answer: Answer, pipeline: Pipeline) -> ResumePoint | 
     checkpoints = answer.live.checkpoints
     done = pipeline.in_order(checkpoints)
     if pipeline.stages:
-        done = [stage for stage in done if stage in pipeline.stages]
+        done = [stage for stage in done if stage in pipeline]
     if not done:
         _check_pipeline(job, answer, pipeline)
         return None

@@ -1,6 +1,6 @@
 """Explanations: what a pipeline would do with a job if it ran now, and why. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict
 
@@ -50,7 +50,8 @@ def explain(job: str, known: Known, entries: Sequence[Entry], pipeline: Pipeline
     """Derive the plan for a job from its state and the entries of its latest incarnation."""
     records = {one["stage"]: one for one in stage_records(known, entries, pipeline)}
     stages = dict.fromkeys([*pipeline.stages, *records])
-    steps = [_step(stage, records.get(stage), known, entries) for stage in stages]
+    rewound = _rewound(entries)
+    steps = [_step(stage, records.get(stage), known, rewound) for stage in stages]
     skipped = [step for step in steps if step["action"] == "skip"]
     return Plan(
         job_id=job,
@@ -64,13 +65,13 @@ def explain(job: str, known: Known, entries: Sequence[Entry], pipeline: Pipeline
 
 
 def _step(
-    stage: str, record: StageRecord | None, known: Known, entries: Sequence[Entry]
+    stage: str, record: StageRecord | None, known: Known, rewound: Mapping[str, int]
 ) -> PlanStep:
     done = known.state.checkpoints.get(stage) if known.status is Status.LIVE else None
     return PlanStep(
         stage=stage,
         action="skip" if done else "run",
-        why="completed" if done else _why_run(stage, known, entries),
+        why="completed" if done else _why_run(stage, known, rewound),
         id=str(done.id) if done else None,
         version=done.version if done else None,
         time=done.id.time if done else None,
@@ -79,7 +80,17 @@ def _step(
     )
 
 
-def _why_run(stage: str, known: Known, entries: Sequence[Entry]) -> str:
+def _rewound(entries: Sequence[Entry]) -> dict[str, int]:
+    """Return the version at which each stage was rewound last."""
+    return {
+        stage: one.version
+        for one in entries
+        if isinstance(one.event, JobRewound)
+        for stage in one.event.stages
+    }
+
+
+def _why_run(stage: str, known: Known, rewound: Mapping[str, int]) -> str:
     if known.status is Status.DELETED:
         return f"the job was deleted at version {known.state.version}"
     if known.status is Status.EXPIRED:
@@ -87,9 +98,4 @@ def _why_run(stage: str, known: Known, entries: Sequence[Entry]) -> str:
     if failure := known.state.failures.get(stage):
         times = "once" if failure.attempts == 1 else f"{failure.attempts} times"
         return f"failed {times}, the last time with {failure.error}: {failure.message}"
-    rewound = [
-        one.version
-        for one in entries
-        if isinstance(one.event, JobRewound) and stage in one.event.stages
-    ]
-    return f"rewound at version {rewound[-1]}" if rewound else "not completed"
+    return f"rewound at version {rewound[stage]}" if stage in rewound else "not completed"
