@@ -22,7 +22,15 @@ from checkpoint.events.keys import partition_of
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import AskArchive, Steps
 from checkpoint.projector.fold import NOTHING
-from checkpoint.query.lookup import Answer, Source, Status, ask_archive, look_up, look_up_past
+from checkpoint.query.lookup import (
+    Answer,
+    Source,
+    Status,
+    ask_archive,
+    look_up,
+    look_up_past,
+    look_up_state,
+)
 from checkpoint.query.progress import JobProgress, job_progress
 from checkpoint.query.replay import JobHistory, replay_archive, replay_job
 from checkpoint.query.resume import ResumePoint, data_of, resume_point
@@ -57,7 +65,8 @@ def load(core: Core, job: str, stage: str, type: Any = None) -> Steps[Any]:  # n
 def is_completed(core: Core, job: str, stage: str) -> Steps[bool]:
     """Return whether a stage has a live checkpoint."""
     core.pipeline.check(stage)
-    return stage in (yield from ask(core, job, stage)).live.checkpoints
+    answer = yield from ask(core, job, stage, look=look_up_state)
+    return stage in answer.live.checkpoints
 
 
 def resume(core: Core, job: str) -> Steps[ResumePoint | None]:

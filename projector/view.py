@@ -27,6 +27,9 @@ READ_JOB = Script.load("checkpoint.projector", "read_job")
 READ_POSITION = Script.load("checkpoint.projector", "read_position")
 READ_STATES = Script.load("checkpoint.projector", "read_states")
 
+NO_STAGE = "\n"
+"""Names no stage, as no name has it: a job that is read with this one comes without any data."""
+
 BESIDE_DATA = 2
 """Elements of a view before the first stage's data: stamp and state."""
 

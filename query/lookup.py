@@ -17,7 +17,7 @@ from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps, command
 from checkpoint.projector.fold import NOTHING, JobState, fold_all
-from checkpoint.projector.view import JobReading, parse_job, read_job
+from checkpoint.projector.view import NO_STAGE, JobReading, parse_job, read_job
 
 SCAN_ENTRIES = 1000
 
@@ -92,6 +92,11 @@ def damaged(job: str) -> JobDamaged:
         f"What Redis holds of job {job!r} cannot be read: `checkpoint rebuild --job {job}` makes "
         "it anew from log and archive"
     )
+
+
+def look_up_state(place: Place, job: str, _stage: str = "") -> Steps[Answer]:
+    """Find a job's state as `look_up` does, without any stage's data."""
+    return look_up(place, job, NO_STAGE)
 
 
 def ask_archive(job: str) -> Steps[Answer]:

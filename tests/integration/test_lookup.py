@@ -95,6 +95,17 @@ def test_one_stage_is_loaded_without_the_others(log: RealLog, manager: Checkpoin
     assert not manager.is_completed("j", "export")
 
 
+def test_whether_a_stage_is_completed_is_known_without_its_data(
+    log: RealLog, manager: CheckpointManager
+) -> None:
+    manager.save("j", "cut", {"big": "x" * 500_000})
+    log.project()
+    before = log.client.info("stats")["total_net_output_bytes"]
+    assert manager.is_completed("j", "cut")
+    assert not manager.is_completed("j", "mix")
+    assert log.client.info("stats")["total_net_output_bytes"] - before < 100_000
+
+
 def test_entries_in_calls_of_their_own_and_many_in_one_call_are_one_answer(
     log: RealLog, manager: CheckpointManager
 ) -> None:
