@@ -5,10 +5,10 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test matrix chaos docs pictures bench check lint types clean
+.PHONY: help install demo test matrix chaos chaos-mutants docs pictures bench check lint types clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Make the virtual environment, with everything in it
 
@@ -28,8 +28,11 @@ test: install check ## Check and run every test
 matrix: install ## Test on every Python that is here, on old and new dependencies
 	$(BIN)/python tests/matrix.py
 
-chaos: install ## Hurt everything for a while (MINUTES=10 SEED=1), and check what was promised
-	cd tests && $(abspath $(BIN))/python -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+chaos: install ## Hurt everything for a while (MINUTES=10 SEED=1 KEEP=folder), and check what was promised
+	cd tests && $(abspath $(BIN))/python -m chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(abspath $(KEEP)))
+
+chaos-mutants: install ## Show that each law of `make chaos` can fail: break the product, and see it caught
+	cd tests && $(abspath $(BIN))/python -m chaos.mutants $(if $(ONLY),--only '$(ONLY)')
 
 docs: install ## Build the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -1,6 +1,6 @@
 """The schedule: seeded, complete, within its time."""
 
-from chaos.schedule import LENGTHS, LOSES_DATA, TARGETS, make_schedule
+from chaos.faults.schedule import LENGTHS, NEEDS_SMALL_DISK, TARGETS, make_schedule
 
 
 def test_the_same_seed_gives_the_same_schedule() -> None:
@@ -20,7 +20,8 @@ def test_every_kind_comes_before_any_comes_again() -> None:
 
 
 def test_what_is_left_out_does_not_come() -> None:
-    assert not LOSES_DATA & {one.kind for one in make_schedule(7, 600, LOSES_DATA).faults}
+    kinds = {one.kind for one in make_schedule(7, 600, NEEDS_SMALL_DISK).faults}
+    assert not NEEDS_SMALL_DISK & kinds
 
 
 def test_the_faults_lie_within_the_run() -> None:

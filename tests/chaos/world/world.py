@@ -3,34 +3,41 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count, cycle
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import unquote, urlsplit
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+from chaos.faults.schedule import Schedule
 from psycopg.conninfo import conninfo_to_dict
 
-from checkpoint.embedded import Postgres, Valkey
+from checkpoint.embedded import Postgres
 from checkpoint.embedded.process import GuardedProcess
-from checkpoint.embedded.server import Server
 
-from .proxy import Link, listening
-from .schedule import LINKS, PRODUCERS, PROJECTORS, SNAPSHOTTERS, Schedule
+from .links import Link, listening
+from .names import (
+    CALL_SECONDS,
+    NAMESPACE,
+    PAIRS,
+    PARTITIONS,
+    PROCESSES,
+    PRODUCERS,
+    SERVERS,
+)
+from .redis_pair import RedisPair
+from .small_disk import small_disk
 
-NAMESPACE = "chaos"
-PARTITIONS = 4
-DISK_BYTES = 256 * 1024 * 1024
-CALL_SECONDS = 3.0
 MARGIN_SECONDS = 4.0
 """Entries stay in the log so long: the log is trimmed during the run."""
 
-_TESTS = Path(__file__).parents[1]
+MUTANT = "CHAOS_MUTANT"
+"""The variable that names what is to be broken in the product: see mutants."""
+
+_TESTS = Path(__file__).parents[2]
 _SMALL = {"shared_buffers": "16MB", "max_wal_size": "64MB", "min_wal_size": "32MB"}
 
 
@@ -43,48 +50,50 @@ class World:
     disk: Path | None
     """A small file system that Postgres' data is on, if this user may mount one."""
     stack: ExitStack
-    valkey: Valkey = field(init=False)
+    mutant: str = ""
+    redis: RedisPair = field(init=False)
     postgres: Postgres = field(init=False)
     links: dict[str, Link] = field(init=False)
     processes: dict[str, GuardedProcess] = field(default_factory=dict)
+    deaths: list[str] = field(default_factory=list)
+    """Who ended though nobody killed them."""
     _lives: dict[str, Iterator[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._fsync = cycle(self.schedule.fsync)
-        self.valkey = self._new_valkey()
+        self.redis = RedisPair(self.folder, self.schedule.fsync)
         self.postgres = Postgres((self.disk or self.folder) / "postgres", options=_SMALL)
-        redis_socket, postgres_socket = self._sockets()
-        paths = [redis_socket, redis_socket, postgres_socket]
-        self.links = {name: Link(path) for name, path in zip(LINKS, paths, strict=True)}
+        host = conninfo_to_dict(self.postgres.url)["host"]
+        sockets = {"valkey": self.redis.primary.socket, "postgres": f"{host}/.s.PGSQL.5432"}
+        self.links = {
+            name: Link(sockets[server]) for server in SERVERS for name in (*PAIRS[server], server)
+        }
 
     def start(self) -> None:
         """Start everything."""
         self.stack.callback(self._stop_servers)
-        self.valkey.start()
+        self.redis.start()
         self.postgres.start()
         self.stack.enter_context(listening(*self.links.values()))
         self.stack.callback(self._stop_processes)
-        for name in (*PROJECTORS, *SNAPSHOTTERS, *PRODUCERS):
+        for name in PROCESSES:
             self.start_process(name)
 
     def start_process(self, name: str) -> None:
         """Start a worker or producer."""
         life = next(self._lives.setdefault(name, count()))
-        kind = name.partition("-")[0]
-        command = ["-m", "checkpoint", "worker", kind]
-        link = LINKS[1]
+        kind, _, flavour = name.partition("-")
+        command = ["checkpoint", "worker", kind]
         if kind == "producer":
             skew = self.schedule.skews[PRODUCERS.index(name)]
             seed = self.schedule.seed
-            command = ["-m", "chaos.producer", name, *map(str, (life, seed, skew))]
+            command = ["chaos.producers", flavour, *map(str, (life, seed, skew))]
             command.append(str(self.records(name)))
-            link = LINKS[0]
         self.processes[name] = GuardedProcess(
-            [sys.executable, *command],
+            [sys.executable, "-m", "chaos.mutants.launch", *command],
             log=self.folder / f"{name}.log",
             folder=self.folder,
-            environment=self.environment(link),
-            stop_signal=signal.SIGTERM,
+            environment=self.environment(name),
+            stop_signal=signal.SIGKILL if kind == "producer" else signal.SIGTERM,
             stop_seconds=10.0,
         )
 
@@ -92,34 +101,50 @@ class World:
         """Say where a producer keeps its records."""
         return self.folder / f"{producer}.jsonl"
 
-    def environment(self, redis_link: str) -> Mapping[str, str]:
-        """Return the variables that lead through the links."""
+    def environment(self, process: str) -> Mapping[str, str]:
+        """Return the variables that lead through a process' links."""
         ours = ("PG", "POSTGRES_", "REDIS_", "CHECKPOINT_")
         others = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
         return {
             **others,
+            MUTANT: self.mutant,
             "PYTHONPATH": os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")]),
-            "REDIS_URL": self.redis_url(redis_link),
-            "POSTGRES_URL": self.postgres_url,
+            "REDIS_URL": self.redis_url(f"{process} to valkey"),
+            "POSTGRES_URL": self.postgres_url(f"{process} to postgres"),
             "CHECKPOINT_NAMESPACE": NAMESPACE,
             "CHECKPOINT_PARTITIONS": str(PARTITIONS),
             "CHECKPOINT_TIMEOUT": str(CALL_SECONDS),
             "CHECKPOINT_LOG_MARGIN": str(MARGIN_SECONDS),
         }
 
+    def direct(self) -> Mapping[str, str]:
+        """Return the variables that lead past all links that a fault hits."""
+        urls = {
+            "REDIS_URL": self.redis_url("valkey"),
+            "POSTGRES_URL": self.postgres_url("postgres"),
+        }
+        return {**self.environment(PRODUCERS[0]), **urls}
+
     def redis_url(self, link: str) -> str:
         """Return the URL of Redis behind a link."""
         return f"redis://127.0.0.1:{self.links[link].port}/0"
 
-    @property
-    def postgres_url(self) -> str:
-        """The URL of Postgres behind its link."""
-        port = self.links[LINKS[2]].port
+    def postgres_url(self, link: str) -> str:
+        """Return the URL of Postgres behind a link."""
+        port = self.links[link].port
         return f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable&gssencmode=disable"
+
+    def point_at_primary(self) -> None:
+        """Let new connections lead to Redis' primary; open ones stay with whom they have."""
+        for name in (*PAIRS["valkey"], "valkey"):
+            self.links[name].path = self.redis.primary.socket
 
     def pids(self, name: str) -> list[int]:
         """Return the process ids of a worker, producer or server, with those of its children."""
-        pid = self.server(name).pid if self.is_server(name) else self.processes[name].pid
+        if name == "valkey":
+            pid = self.redis.primary.server.pid
+        else:
+            pid = self.postgres.pid if name == "postgres" else self.processes[name].pid
         with suppress(psutil.NoSuchProcess):
             if pid is not None:
                 return [pid, *(one.pid for one in psutil.Process(pid).children(recursive=True))]
@@ -131,53 +156,45 @@ class World:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def is_server(self, name: str) -> bool:
-        """Say whether a name is that of a server."""
-        return name in {"valkey", "postgres"}
-
-    def server(self, name: str) -> Server:
-        """Return a server by its name."""
-        return self.valkey if name == "valkey" else self.postgres
-
     def kill(self, name: str) -> None:
         """SIGKILL, and wait until it is gone."""
+        self._note_death(name)
+        self.signal(name, signal.SIGSTOP)  # or it might fork between the look and the signal
         self.signal(name, signal.SIGKILL)
-        if self.is_server(name):
-            self.server(name).stop()
+        if name == "valkey":
+            self.redis.primary.server.stop()
+        elif name == "postgres":
+            self.postgres.stop()
         else:
             self.processes[name].wait()
 
     def restart(self, name: str) -> None:
         """Start again what was killed, unless it lives."""
-        if not self.is_server(name):
+        if name == "valkey":
+            self.redis.primary.restart()
+        elif name != "postgres":
             self.start_process(name)
-        elif not self.server(name).is_running:
-            if name == "valkey":
-                self.valkey = self._new_valkey()
-            self.server(name).start()
+        elif not self.postgres.is_running:
+            self.postgres.start()
 
-    def _new_valkey(self) -> Valkey:
-        return Valkey(self.folder / "valkey", options={"appendfsync": next(self._fsync)})
+    def note_deaths(self) -> None:
+        """Note who ended though nobody killed them."""
+        for name in self.processes:
+            self._note_death(name)
+        servers = [*(node.server for node in self.redis.nodes), self.postgres]
+        self.deaths += [server.name for server in servers if not server.is_running]
 
-    @property
-    def append_only_files(self) -> Path:
-        """Where Redis keeps its data."""
-        return self.valkey.folder / "data" / "appendonlydir"
-
-    def _sockets(self) -> tuple[str, str]:
-        host = conninfo_to_dict(self.postgres.url)["host"]
-        return unquote(urlsplit(self.valkey.url).path), f"{host}/.s.PGSQL.5432"
-
-    def died(self) -> list[str]:
-        """Name those who ended though nobody killed them."""
-        servers = [one for one in (self.valkey, self.postgres) if not one.is_running]
-        ended = [name for name, process in self.processes.items() if not process.is_running]
-        return [*ended, *(server.name for server in servers)]
+    def _note_death(self, name: str) -> None:
+        process = self.processes.get(name)
+        if process is not None and not process.is_running:
+            self.deaths.append(f"{name}, with exit code {process.exit_code}")
 
     def stop_producers(self) -> None:
         """Stop all producers."""
         for name in PRODUCERS:
-            self.kill(name)
+            self.signal(name, signal.SIGSTOP)
+            self.signal(name, signal.SIGKILL)
+            self.processes[name].wait()
 
     def _stop_processes(self) -> None:
         for process in self.processes.values():
@@ -186,12 +203,12 @@ class World:
             process.wait()
 
     def _stop_servers(self) -> None:
-        self.valkey.stop()
+        self.redis.stop()
         self.postgres.stop()
 
 
 @contextmanager
-def make_world(schedule: Schedule, keep: Path | None = None) -> Iterator[World]:
+def make_world(schedule: Schedule, keep: Path | None = None, mutant: str = "") -> Iterator[World]:
     """Yield a world that runs as long as the block does; its logs are copied to `keep`."""
     with (
         TemporaryDirectory(prefix="checkpoint-chaos-", ignore_cleanup_errors=True) as name,
@@ -199,7 +216,7 @@ def make_world(schedule: Schedule, keep: Path | None = None) -> Iterator[World]:
     ):
         folder = Path(name)
         disk = stack.enter_context(small_disk(folder / "disk"))
-        world = World(folder, schedule, disk, stack)
+        world = World(folder, schedule, disk, stack, mutant)
         if keep is not None:
             stack.callback(_copy_files, folder, keep)
         world.start()
@@ -208,26 +225,5 @@ def make_world(schedule: Schedule, keep: Path | None = None) -> Iterator[World]:
 
 def _copy_files(folder: Path, keep: Path) -> None:
     keep.mkdir(parents=True, exist_ok=True)
-    for file in (*folder.glob("*.log"), *folder.glob("*.jsonl")):
+    for file in (*folder.glob("*.log"), *folder.glob("*.jsonl"), *folder.glob("*/*.log")):
         shutil.copy(file, keep)
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path | None]:
-    """Yield a mounted file system of `DISK_BYTES`, or None where this user may not mount one."""
-    folder.mkdir()
-    folder.chmod(0o755)
-    options = f"size={DISK_BYTES},mode=0755"
-    try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)],
-            check=True,
-            capture_output=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        yield None
-        return
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=False, capture_output=True)

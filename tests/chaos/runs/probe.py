@@ -1,22 +1,24 @@
-"""The probe: saves a job again and again, and so knows when the system was whole."""
+"""The probe: saves jobs of all partitions again and again, and so knows when all was whole."""
 
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from time import monotonic, sleep
 
 from background import in_background
+from chaos.world.names import PARTITIONS
 
 from checkpoint import CheckpointError, CheckpointManager, Settings
+from checkpoint.events.keys import partition_of
 
 TRY_SECONDS = 1.0
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 
 @dataclass
 class Probe:
-    """Notes when a durable save, seen in the view, was begun and done."""
+    """Notes when a durable save, seen in the views, was begun and done."""
 
     settings: Settings
     rounds: list[tuple[float, float]] = field(default_factory=list)
@@ -37,13 +39,23 @@ class Probe:
                 self._try(manager, number)
 
     def _try(self, manager: CheckpointManager, number: int) -> None:
-        begun, job = monotonic(), f"probe-{number}"
+        begun, jobs = monotonic(), _jobs(number)
+        data = {job: {"mark": f"probe/{job}", "job": job} for job in jobs}
         try:
-            manager.save(job, "probe", {"mark": f"probe/{number}"}, ack="durable")
-            while manager.get_job_progress(job)["source"] != "view":
+            manager.save_many([(job, "probe", data[job]) for job in jobs], ack="durable")
+            while any(manager.get_job_progress(job)["source"] != "view" for job in jobs):
                 if monotonic() - begun > TRY_SECONDS:
                     return
                 sleep(POLL_SECONDS / 5)
         except CheckpointError:
             return
         self.rounds.append((begun, monotonic()))
+
+
+def _jobs(number: int) -> list[str]:
+    """Name a job of each partition."""
+    names = (f"probe-{number}-{n}" for n in count())
+    return [
+        next(islice((one for one in names if partition_of(one, PARTITIONS) == part), 1))
+        for part in range(PARTITIONS)
+    ]

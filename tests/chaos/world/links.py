@@ -1,11 +1,21 @@
-"""TCP links to a server on a unix socket, which can be cut, slowed, silenced and closed."""
+"""TCP links to a server on a unix socket, which can be cut, slowed, held, silenced and moved."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum
 
 CHUNK_BYTES = 65536
+LOOK_SECONDS = 0.02
+
+
+class Way(Enum):
+    """A direction of a link."""
+
+    REQUESTS = "requests"
+    REPLIES = "replies"
 
 
 class Link:
@@ -14,13 +24,15 @@ class Link:
     def __init__(self, path: str) -> None:
         """Lead to the server at `path`; nothing listens yet."""
         self.port = 0
+        self.path = path
+        """Where new connections lead; those that are open stay where they are."""
         self.delay = 0.0
         """Seconds by which every piece of data is late."""
         self.swallows = False
         """Whether replies vanish: what was asked for is done, and nobody hears of it."""
         self.refuses = False
         """Whether new connections are closed at once."""
-        self._path = path
+        self._held: Counter[Way] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -28,6 +40,18 @@ class Link:
         """Reset all connections."""
         assert self._loop
         self._loop.call_soon_threadsafe(self._abort)
+
+    @contextmanager
+    def holding(self, ways: Sequence[Way]) -> Iterator[None]:
+        """Let nothing through in some directions; it arrives when the block ends, as on a network.
+
+        Connections stay open, and new ones are accepted.
+        """
+        self._held.update(ways)
+        try:
+            yield
+        finally:
+            self._held.subtract(ways)
 
     async def listen(self) -> asyncio.Server:
         """Listen on a free port."""
@@ -50,11 +74,13 @@ class Link:
             writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await asyncio.open_unix_connection(self._path)
+        from_server, to_server = await asyncio.open_unix_connection(self.path)
         self._open |= {writer, to_server}
         pumps = [
-            asyncio.ensure_future(self._pump(reader, to_server, lambda: False)),
-            asyncio.ensure_future(self._pump(from_server, writer, lambda: self.swallows)),
+            asyncio.ensure_future(self._pump(Way.REQUESTS, reader, to_server, lambda: False)),
+            asyncio.ensure_future(
+                self._pump(Way.REPLIES, from_server, writer, lambda: self.swallows)
+            ),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -66,6 +92,7 @@ class Link:
 
     async def _pump(
         self,
+        way: Way,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         swallowed: Callable[[], bool],
@@ -74,6 +101,8 @@ class Link:
             while data := await reader.read(CHUNK_BYTES):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                while self._held[way] > 0:  # noqa: ASYNC110 - other threads set it
+                    await asyncio.sleep(LOOK_SECONDS)
                 if not swallowed():
                     writer.write(data)
                     await writer.drain()
