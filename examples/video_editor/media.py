@@ -44,6 +44,10 @@ STILL = Disposition.attached_pic | Disposition.timed_thumbnails
 AUDIBLE = 10 ** (-70 / 20)
 """The peak from which a track of several counts as more than silence with a little hiss."""
 
+# PyAV 19 takes texts that are no UTF-8, and has no option for it; an earlier one must be told to
+IS_LENIENT = tuple(map(int, av.__version__.split(".")[:2])) >= (19, 0)
+LENIENCE: dict[str, Any] = {} if IS_LENIENT else {"metadata_errors": "replace"}
+
 PREROLL = 1.0
 """Seconds of sound decoded ahead of a cut, for codecs that need a run-up."""
 
@@ -52,7 +56,7 @@ PREROLL = 1.0
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a file for reading. Raises NotAVideoError when libav cannot make sense of it."""
     try:
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = av.open(f"file:{path}", **LENIENCE)
     except (FFmpegError, OSError) as error:
         why = error.strerror or error
         message = f"{path} cannot be read as a video: {why}; it is none, or damaged, or cut short"

@@ -85,4 +85,4 @@ def mux(container: OutputContainer, *tracks: Iterable[AnyPacket]) -> None:
 
 
 def _decoding_time(packet: AnyPacket) -> Fraction:
-    return (packet.dts or 0) * (packet.time_base or Fraction(1))
+    return (packet.dts or 0) * Fraction(packet.time_base or 1)

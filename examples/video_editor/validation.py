@@ -78,7 +78,7 @@ def validate(source: Path, report: Report) -> Validation:
         duration, count = _extent(container, (stream, sound), stored.size, report)
         rate = frame_rate(stream.average_rate or stream.guessed_rate)
         picture, turned = _first_picture(source, stream.index, count)
-        aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
         width, height = upright(
             picture.width, picture.height, aspect, 90 * turned.orientation.is_on_its_side
         )
@@ -106,7 +106,7 @@ def frame_rate(found: Fraction | None) -> Fraction:
     """Return the constant rate, in pictures per second, at which a source can be cut."""
     if not found:
         return Fraction(25)
-    return min(max(found.limit_denominator(1001), Fraction(SLOWEST)), Fraction(FASTEST))
+    return min(max(Fraction(found).limit_denominator(1001), Fraction(SLOWEST)), Fraction(FASTEST))
 
 
 def upright(width: int, height: int, pixel_aspect: Fraction, rotation: int) -> tuple[int, int]:
