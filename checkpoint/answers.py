@@ -7,6 +7,7 @@ asked again until the deadline. So no answer is older than what its manager saw 
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from checkpoint.events.entry import Entry
@@ -39,7 +40,7 @@ from checkpoint.query.snapshot import JobSnapshot
 from .core import Core
 from .drain import drain, overlaid, waiting_events
 from .losses import name_losses
-from .retry import retried
+from .retry import FIRST_PAUSE, retried
 
 T = TypeVar("T")
 Attempt = Callable[[float], Steps[T]]
@@ -162,6 +163,8 @@ def _first_answer(
             try:
                 return (yield from _trusted(core, job, archived, away))
             except (LogUnavailable, ArchiveUnavailable) as doubt:
+                if deadline - monotonic() < FIRST_PAUSE:  # the archive has used the time up
+                    raise doubt from away
                 with suppress(LogUnavailable):
                     return (yield from _until(logged, deadline))
                 raise doubt from away

@@ -45,7 +45,7 @@ class AsyncCheckpointManager:
         `spool` is what it is to CheckpointManager.
         """
         self._core = Core.of(settings or Settings.from_env(), as_pipeline(pipeline), spool)
-        self._servers = AsyncServers(self._core.settings)
+        self._servers = AsyncServers(self._core.settings, self._core.settings.timeout)
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
@@ -57,7 +57,7 @@ class AsyncCheckpointManager:
         It has connections of its own: close it too. InvalidSettings.
         """
         other = self._with(self._core.with_timeout(timeout))
-        other._servers = AsyncServers(other._core.settings)  # noqa: SLF001 - of its own class
+        other._servers = AsyncServers(other._core.settings, timeout)  # noqa: SLF001 - of its own class
         return other
 
     async def save(

@@ -192,8 +192,8 @@ class Core:
         """
         if self.settings.postgres_url is None:
             raise ArchiveNotConfigured
-        log = yield from self.open()
         until = self.deadline() if deadline is None else deadline
+        log = yield from self.open()
         for one in appended:
             entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id
             number = partition_of(one.job, log.partitions)

@@ -50,7 +50,7 @@ class CheckpointManager:
         `settings.spool`: see `save`.
         """
         self._core = Core.of(settings or Settings.from_env(), as_pipeline(pipeline), spool)
-        self._servers = Servers(self._core.settings)
+        self._servers = Servers(self._core.settings, self._core.settings.timeout)
 
     def for_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a manager of another pipeline over the same connections."""
@@ -62,7 +62,7 @@ class CheckpointManager:
         It has connections of its own: close it too. InvalidSettings.
         """
         other = self._with(self._core.with_timeout(timeout))
-        other._servers = Servers(other._core.settings)  # noqa: SLF001 - of its own class
+        other._servers = Servers(other._core.settings, timeout)  # noqa: SLF001 - of its own class
         return other
 
     def save(

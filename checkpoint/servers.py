@@ -9,14 +9,8 @@ from contextlib import ExitStack, aclosing, closing
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
-from weakref import finalize
 
-from checkpoint.events.errors import (
-    ArchiveNotConfigured,
-    CheckpointError,
-    LogUnavailable,
-    WrongEventLoop,
-)
+from checkpoint.events.errors import CheckpointError, LogUnavailable, WrongEventLoop
 from checkpoint.events.forks import make_anew_after_fork
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
@@ -37,10 +31,11 @@ from checkpoint.events.steps import (
     WatermarkWait,
 )
 
+from .questions import Questions
+
 if TYPE_CHECKING:
     from checkpoint.events.async_lines import AsyncLines
     from checkpoint.events.lines import Lines
-    from checkpoint.snapshotter.archive import Archive
 
 T = TypeVar("T")
 
@@ -48,18 +43,20 @@ T = TypeVar("T")
 class Servers:
     """Carries out steps in blocking code. Thread-safe; connects when first needed."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the servers' addresses."""
+    def __init__(self, settings: Settings, limit: float | None = None) -> None:
+        """Take the servers' addresses, and how many seconds of a `run` archive and spool may take.
+
+        Redis has deadlines of its own, which its steps say.
+        """
         from checkpoint.events.lines import Lines  # noqa: PLC0415 - `import checkpoint` stays light
 
         from .waits import Waits  # noqa: PLC0415 - as above
 
         self._redis = Lines(settings.redis_url, settings.reply_timeout)
         self._waits = Waits(self._redis, settings.longest_block)
-        self._archive = ArchiveOnDemand(settings)
+        self._questions = Questions(settings, limit)
         self.after_fork()
         make_anew_after_fork(self)
-        finalize(self, self._archive.close)
 
     def after_fork(self) -> None:
         """Make the lock anew: a thread of the parent may have held it."""
@@ -68,47 +65,50 @@ class Servers:
 
     def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to."""
+        return self._run(steps, self._questions.deadline())
+
+    def _run(self, steps: Steps[T], until: float) -> T:
         with closing(steps):  # lets go of what they hold, however this ends
             step = _next(steps, None)
             while not isinstance(step, _End):
-                step = _next(steps, self._answer(step))
+                step = _next(steps, self._answer(step, until))
             return step.value
 
-    def _run_alone(self, steps: Steps[T], deadline: float) -> T:
+    def _run_alone(self, steps: Steps[T], deadline: float, until: float) -> T:
         if not self._alone.acquire(timeout=max(0.0, deadline - time.monotonic())):
             steps.close()
             raise _busy()
         try:
-            return self.run(steps)
+            return self._run(steps, until)
         finally:
             self._alone.release()
 
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
-        self._archive.close()
+        self._questions.close()
 
     def _over(self, redis: "Lines") -> Self:
         other = copy(self)
         other._redis = redis  # noqa: SLF001 - of its own class
         return other
 
-    def _answer(self, step: Step) -> Any:
+    def _answer(self, step: Step, until: float) -> Any:
         try:
-            return self._perform(step)
+            return self._perform(step, until)
         except CheckpointError as error:
             return error
 
-    def _run_pinned(self, steps: Steps[Any]) -> Any:
+    def _run_pinned(self, steps: Steps[Any], until: float) -> Any:
         try:
             with closing(self._redis.pinned()) as redis:
-                return self._over(redis).run(steps)
+                return self._over(redis)._run(steps, until)  # noqa: SLF001 - of its own class
         except LogUnavailable as error:
             if error.reconnect:
                 self._redis.close()
             raise
 
-    def _together(self, parts: Sequence[Steps[Any]]) -> list[Any]:
+    def _together(self, parts: Sequence[Steps[Any]], until: float) -> list[Any]:
         """Carry out parts side by side: what all of them wait for is waited for once."""
         with ExitStack() as stack:
             for part in parts:
@@ -117,7 +117,7 @@ class Servers:
             answers = self._run_all(parts, begun)
             asked: dict[Steps[Any], Any] = {}
             while answers:
-                asked |= {part: self._go_on(part, answer) for part, answer in answers.items()}
+                asked |= {part: self._go_on(part, one, until) for part, one in answers.items()}
                 answers = self._answers(asked)
         return _results([asked[part].value for part in parts])
 
@@ -139,17 +139,19 @@ class Servers:
             answers = [error] * len(parts)
         return dict(zip(parts, answers, strict=True))
 
-    def _go_on(self, steps: Steps[Any], answer: Any) -> "Call | SyncedCall | Pause | _End[Any]":
+    def _go_on(
+        self, steps: Steps[Any], answer: Any, until: float
+    ) -> "Call | SyncedCall | Pause | _End[Any]":
         """Go on until the steps ask for what others may ask for too, or end with what they do."""
         try:
             step = _next(steps, answer)
             while not isinstance(step, Call | SyncedCall | Pause | _End):
-                step = _next(steps, self._answer(step))
+                step = _next(steps, self._answer(step, until))
         except CheckpointError as error:
             return _End(error)
         return step
 
-    def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
+    def _perform(self, step: Step, until: float) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
             case Call():
                 return self._redis.run(step)
@@ -160,17 +162,17 @@ class Servers:
             case LoadScript(script):
                 return self._redis.load(script)
             case AskArchive(question):
-                return question(self._archive.get())
+                return self._questions.ask_archive(question, until)
             case AskSpool(ask):
-                return ask()
+                return self._questions.ask_spool(ask, until)
             case WatermarkWait():
                 return self._waits.wait(step)
             case OneRun(steps):
-                return self._run_pinned(steps)
+                return self._run_pinned(steps, until)
             case Alone(steps, deadline):
-                return self._run_alone(steps, deadline)
+                return self._run_alone(steps, deadline, until)
             case Together(parts):
-                return self._together(parts)
+                return self._together(parts, until)
             case Disconnect():
                 return self._redis.close()
             case Pause(seconds):
@@ -181,18 +183,20 @@ class Servers:
 class AsyncServers:
     """Carries out steps in asyncio code; questions to archive and spool wait in a thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the servers' addresses."""
+    def __init__(self, settings: Settings, limit: float | None = None) -> None:
+        """Take the servers' addresses, and how many seconds of a `run` archive and spool may take.
+
+        Redis has deadlines of its own, which its steps say.
+        """
         from checkpoint.events.async_lines import AsyncLines  # noqa: PLC0415 - as in Servers
 
         from .waits import AsyncWaits  # noqa: PLC0415 - as in Servers
 
         self._redis = AsyncLines(settings.redis_url, settings.reply_timeout)
         self._waits = AsyncWaits(self._redis, settings.longest_block)
-        self._archive = ArchiveOnDemand(settings)
+        self._questions = Questions(settings, limit)
         self.after_fork()
         make_anew_after_fork(self)
-        finalize(self, self._archive.close)
 
     def after_fork(self) -> None:
         """Forget the event loop, which is the parent's."""
@@ -202,10 +206,13 @@ class AsyncServers:
     async def run(self, steps: Steps[T]) -> T:
         """Carry out steps to the end and return what they come to; WrongEventLoop."""
         self._enter(asyncio.get_running_loop())
+        return await self._run(steps, self._questions.deadline())
+
+    async def _run(self, steps: Steps[T], until: float) -> T:
         with closing(steps):  # lets go of what they hold, however this ends
             step = _next(steps, None)
             while not isinstance(step, _End):
-                step = _next(steps, await self._answer(step))
+                step = _next(steps, await self._answer(step, until))
             return step.value
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -219,7 +226,7 @@ class AsyncServers:
             self._waits.forget()
         self._loop, self._alone = loop, asyncio.Lock()
 
-    async def _run_alone(self, steps: Steps[T], deadline: float) -> T:
+    async def _run_alone(self, steps: Steps[T], deadline: float, until: float) -> T:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await self._alone.acquire()
@@ -227,7 +234,7 @@ class AsyncServers:
             steps.close()
             raise _busy() from None
         try:
-            return await self.run(steps)
+            return await self._run(steps, until)
         finally:
             self._alone.release()
 
@@ -236,29 +243,29 @@ class AsyncServers:
         self._enter(asyncio.get_running_loop())
         await self._waits.close()
         await self._redis.aclose()
-        await asyncio.to_thread(self._archive.close)
+        self._questions.close()
 
     def _over(self, redis: "AsyncLines") -> Self:
         other = copy(self)
         other._redis = redis  # noqa: SLF001 - of its own class
         return other
 
-    async def _answer(self, step: Step) -> Any:
+    async def _answer(self, step: Step, until: float) -> Any:
         try:
-            return await self._perform(step)
+            return await self._perform(step, until)
         except CheckpointError as error:
             return error
 
-    async def _run_pinned(self, steps: Steps[Any]) -> Any:
+    async def _run_pinned(self, steps: Steps[Any], until: float) -> Any:
         try:
             async with aclosing(await self._redis.pinned()) as redis:
-                return await self._over(redis).run(steps)
+                return await self._over(redis)._run(steps, until)  # noqa: SLF001 - of its own class
         except LogUnavailable as error:
             if error.reconnect:
                 self._redis.disconnect()
             raise
 
-    async def _perform(self, step: Step) -> Any:  # noqa: C901, PLR0911, PLR0912 - one for each kind of step
+    async def _perform(self, step: Step, until: float) -> Any:  # noqa: C901, PLR0911, PLR0912 - one for each kind of step
         match step:
             case Call():
                 return await self._redis.run(step)
@@ -271,17 +278,17 @@ class AsyncServers:
             case LoadScript(script):
                 return await self._redis.load(script)
             case AskArchive(question):
-                return await asyncio.to_thread(lambda: question(self._archive.get()))
+                return await self._questions.async_ask_archive(question, until)
             case AskSpool(ask):
-                return await asyncio.to_thread(ask)
+                return await self._questions.async_ask_spool(ask, until)
             case WatermarkWait():
                 return await self._waits.wait(step)
             case OneRun(steps):
-                return await self._run_pinned(steps)
+                return await self._run_pinned(steps, until)
             case Alone(steps, deadline):
-                return await self._run_alone(steps, deadline)
+                return await self._run_alone(steps, deadline, until)
             case Together(parts):
-                running = [self.run(part) for part in parts]
+                running = [self._run(part, until) for part in parts]
                 return _results(await asyncio.gather(*running, return_exceptions=True))
             case Disconnect():
                 return self._redis.disconnect()
@@ -317,41 +324,3 @@ def _results(outcomes: Sequence[Any]) -> list[Any]:
         if isinstance(one, BaseException):
             raise one
     return list(outcomes)
-
-
-class ArchiveOnDemand:
-    """The archive, opened at the first question: most pipelines never ask it anything."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Take the archive's address."""
-        self._settings = settings
-        self._archive: Archive | None = None
-        self.after_fork()
-        make_anew_after_fork(self)
-
-    def after_fork(self) -> None:
-        """Make the lock anew: a thread of the parent may have held it."""
-        # reentrant: a signal handler may ask while its thread is asking
-        self._lock = threading.RLock()
-
-    def get(self) -> "Archive":
-        """Return the archive; ArchiveNotConfigured where there is none."""
-        settings = self._settings
-        if settings.postgres_url is None:
-            raise ArchiveNotConfigured
-        with self._lock:
-            if self._archive is None:
-                from checkpoint.snapshotter.archive import Archive  # noqa: PLC0415 - psycopg
-
-                # who only reads must not create an archive; `register_log` does
-                self._archive = Archive(
-                    settings.postgres_url, settings.namespace, settings.timeout, migrates=False
-                )
-            return self._archive
-
-    def close(self) -> None:
-        """Close the archive if it was opened."""
-        with self._lock:
-            if self._archive is not None:
-                self._archive.close()
-                self._archive = None

@@ -1,12 +1,13 @@
 """The archive: the Postgres event table, its position, its dead letters."""
 
-import os
-import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from math import ceil
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from copy import copy
+from math import ceil, inf
+from threading import Event
+from time import monotonic
+from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
@@ -16,9 +17,10 @@ from checkpoint.events import codec
 from checkpoint.events.creation import Log
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
-from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable, InvalidSettings
+from checkpoint.events.errors import ArchiveNotReady, ArchiveUnavailable
 
-from . import migration, pooling, refusal, roles, schema, statements, storing
+from . import migration, pooling, roles, schema, statements, storing
+from .connections import Connections, Uses
 from .refusal import LockedOut, RefusedRow, translated
 from .schema import query
 from .storing import Archived, Chapter
@@ -28,13 +30,8 @@ LOOKUP_SECONDS = 5.0
 IDLE_MS, LOCK_MS = 4000, 6000
 """How long a transaction may do nothing, and how long one may wait for another's locks: longer,
 so that who waits for one that hangs gets what it held."""
-PATIENCE: dict[str, Any] = {
-    "tcp_user_timeout": 10_000,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-}
-"""libpq's settings (ms, seconds): a server that is gone without a word is given up after that."""
+LONGEST_MS = 2**31 - 1
+"""The greatest limit of time that Postgres knows."""
 ROWS_AT_ONCE = 5000
 
 T = TypeVar("T")
@@ -42,10 +39,10 @@ Row = tuple[Any, ...]
 
 
 class Archive:
-    """The archive of one log. Thread-safe: one connection, opened when needed, used in turns.
+    """The archive of one log. Thread-safe: as many connections as there are questions at a time.
 
-    Every method raises ArchiveUnavailable where Postgres is away or refuses, and connects anew at
-    the next call.
+    Every method raises ArchiveUnavailable where Postgres is away or refuses. A call that fails or
+    is interrupted gives its connection up; the next one opens another.
     """
 
     def __init__(
@@ -62,42 +59,43 @@ class Archive:
         `migrates` brings the schema up to this release, or creates it; any other use, and later
         ones, raise ArchiveNotReady where it is missing or older.
         """
-        self._migrates = migrates
-        self._conninfo = conninfo
         self._namespace = namespace
-        self._timeout_ms = max(1, round(timeout * 1000))
-        self._connect_seconds = min(CONNECT_SECONDS, max(1, ceil(timeout)))
-        self._lock = threading.RLock()
-        self._connection: Connection | None = None
-        self._parents: Connection | None = None
-        self._mark: str | None = None
-        self._pid = os.getpid()
+        self._timeout = timeout
+        self._migrated = Event()
+        if not migrates:
+            self._migrated.set()
+        connect_seconds = min(CONNECT_SECONDS, max(1, ceil(timeout)))
+        self._connections = Connections(conninfo, connect_seconds, self._set_up)
+        self._marks: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+        """Of the sessions that are reached through a pooler."""
+        self._until = inf
+        self._uses = Uses()
+
+    def within(self, until: float) -> Self:
+        """Return the same archive, whose statements end at a time of the monotonic clock.
+
+        It is abandoned by itself.
+        """
+        other = copy(self)
+        other._until, other._uses = until, Uses()  # noqa: SLF001 - of its own class
+        return other
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        with self._own_lock():
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        """Close the connections; the next call opens another."""
+        self._connections.close()
 
     def abandon(self) -> None:
-        """Cut the connection: whoever waits for Postgres, in another thread, waits no longer."""
-        connection = self._connection
-        if connection is not None:
-            with (
-                suppress(psycopg.OperationalError, OSError),  # it is closed already
-                socket.socket(fileno=os.dup(connection.fileno())) as ours,
-            ):
-                ours.shutdown(socket.SHUT_RDWR)
+        """Give up all that is asked: whoever waits for Postgres, in any thread, waits no longer."""
+        self._uses.end()
 
     def migrate(self) -> list[str]:
         """Bring the schema up to this release; return the names of what was applied."""
-        with translated(), self._connect() as connection:
+        with self.connected() as connection:
             return migration.migrate(connection)
 
     def upgrade(self) -> bool:
         """Bring a schema up to this release if there is one; return whether there is."""
-        with translated(), self._connect() as connection:
+        with self.connected() as connection:
             is_there = bool(schema.version(connection))
             if is_there:
                 migration.migrate(connection)
@@ -124,7 +122,7 @@ class Archive:
 
     def find_log(self) -> Log | None:
         """Return the log that the archive is of, without making an archive where there is none."""
-        with translated(), self._connect() as connection:
+        with self.connected() as connection:
             is_there = bool(schema.version(connection))
         return self.log() if is_there else None
 
@@ -281,86 +279,66 @@ class Archive:
     @contextmanager
     def connected(self) -> Iterator[Connection]:
         """Yield a connection of the caller's own, for who reads on while others ask, too."""
-        with translated(), self._connect() as connection:
+        with translated(), self._connections.one(self._uses) as connection:
+            schema.enter(connection, self._namespace)
             yield connection
 
     def _look_up(self, work: Callable[[Connection], T]) -> T:
-        def in_time(connection: Connection) -> T:
-            connection.execute(query("limit_statements"), [self._timeout_ms])
-            return work(connection)
+        return self.transact(work, self._timeout)
 
-        return self.transact(in_time)
+    def transact(self, work: Callable[[Connection], T], seconds: float = inf) -> T:
+        """Do work in a transaction of its own; every statement of the archive runs in one.
 
-    def transact(self, work: Callable[[Connection], T]) -> T:
-        """Do work in a transaction of its own; every statement of the archive runs in one."""
+        A statement may take `seconds`. A connection that turns out to be dead before the
+        transaction has begun is replaced.
+        """
 
         def in_transaction(connection: Connection) -> T:
-            with connection.transaction():
-                return work(connection)
+            self._check_session(connection)
+            answer = work(connection)
+            connection.commit()
+            return answer
 
-        return self._run(in_transaction)
+        begin = _begin(min(seconds, self._until - monotonic()))
+        with translated():
+            return self._connections.run(in_transaction, begin, self._uses, self._until)
 
     def _run(self, work: Callable[[Connection], T]) -> T:
-        with self._own_lock():
-            try:
-                with translated():
-                    if self._connection is None or self._connection.closed:
-                        self._connection = self._open()
-                    return self._in_own_session(self._connection, work)
-            except ArchiveUnavailable:
-                self.close()
-                raise
+        """Do work that has transactions of its own."""
 
-    def _in_own_session(self, connection: Connection, work: Callable[[Connection], T]) -> T:
-        if self._mark is None:
-            return work(connection)
-        with connection.transaction():
-            pooling.check(connection, self._mark)
-            return work(connection)
+        def in_own_session(connection: Connection) -> T:
+            if connection not in self._marks:
+                return work(connection)
+            with connection.transaction():
+                self._check_session(connection)
+                return work(connection)
 
-    def _own_lock(self) -> AbstractContextManager[Any]:
-        if self._pid != os.getpid():
-            # after a fork, the connection is the parent's, and a thread of it may hold the lock;
-            # the connection is kept, for the driver warns of one that is dropped and open
-            self._parents, self._connection = self._connection, None
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        return self._lock
+        with translated():
+            return self._connections.run(in_own_session, b"", self._uses, self._until)
 
-    def _open(self) -> Connection:
-        with ExitStack() as stack:
-            # known at once, for `abandon`: from here on it may have to wait for Postgres
-            connection = self._connection = stack.enter_context(closing(self._connect()))
-            self._mark = pooling.marked(connection)
-            if self._migrates:
-                migration.migrate(connection)
-                self._migrates = False
-            schema.check(connection, self._namespace)
-            connection.execute(query("limit_waits"), {"idle_ms": IDLE_MS, "lock_ms": LOCK_MS})
-            roles.become_writer(connection)
-            statements.prepare(connection)
-            stack.pop_all()
-        return connection
+    def _check_session(self, connection: Connection) -> None:
+        if mark := self._marks.get(connection):
+            pooling.check(connection, mark)
 
-    def _connect(self) -> Connection:
-        try:
-            connection = psycopg.connect(
-                self._conninfo,
-                autocommit=True,
-                client_encoding="utf8",  # an event's bytes go into the table as they are
-                connect_timeout=self._connect_seconds,
-                **PATIENCE,
-            )
-        except psycopg.ProgrammingError:
-            # libpq's own words may repeat a part of the password
-            raise InvalidSettings(
-                "POSTGRES_URL is no URL or conninfo that libpq can read"
-            ) from None
-        except (psycopg.Error, UnicodeError):
-            if not refusal.may_hold_password(self._conninfo):
-                raise
-            raise ArchiveUnavailable(refusal.MISREAD) from None
+    def _set_up(self, connection: Connection) -> None:
         schema.enter(connection, self._namespace)
-        return connection
+        if mark := pooling.marked(connection):
+            self._marks[connection] = mark
+        if not self._migrated.is_set():
+            migration.migrate(connection)
+            self._migrated.set()
+        # before anything waits for a table: Postgres does not see that nobody waits for it
+        connection.execute(query("limit_waits"), {"idle_ms": IDLE_MS, "lock_ms": LOCK_MS})
+        schema.check(connection, self._namespace)
+        roles.become_writer(connection)
+        statements.prepare(connection)
+
+
+def _begin(seconds: float) -> bytes:
+    if seconds == inf:
+        return b"BEGIN"
+    milliseconds = max(1, min(LONGEST_MS, int(seconds * 1000)))
+    return b"BEGIN; SET LOCAL statement_timeout = %d" % milliseconds
 
 
 def _end_hung_copies(connection: Connection) -> None:
