@@ -89,13 +89,15 @@ def history(core: Core, job: str) -> Steps[JobHistory]:
     """Replay the job: every event of it that archive and log have."""
     check_name("job", job)
 
-    def logged(deadline: float) -> Steps[JobHistory]:
+    # annotations in quotes, here and in `ask`: CPython 3.11 crashes where a signal handler raises
+    # while one with type arguments is made
+    def logged(deadline: float) -> "Steps[JobHistory]":
         place = yield from _place(core, deadline)
         entries = yield from replay_job(place, job)
         _note(core, place.partitions, job, _newest(entries))
         return JobHistory.of(entries, Source.LOG)
 
-    def archived() -> Steps[_Archived[JobHistory]]:
+    def archived() -> "Steps[_Archived[JobHistory]]":
         entries = yield from replay_archive(job)
         return _Archived(JobHistory.of(entries, Source.ARCHIVE), _newest(entries))
 
@@ -117,7 +119,7 @@ def ask(
     """
     check_name("job", job)
 
-    def logged(deadline: float) -> Steps[Answer]:
+    def logged(deadline: float) -> "Steps[Answer]":
         place = yield from _place(core, deadline)
         waiting = yield from waiting_events(core.spool, job)
         answer = yield from look(place, job, stage)
@@ -127,7 +129,7 @@ def ask(
             yield from name_losses(core, place, deadline)
         return overlaid(answer, waiting)
 
-    def archived() -> Steps[_Archived[Answer]]:
+    def archived() -> "Steps[_Archived[Answer]]":
         waiting = yield from waiting_events(core.spool, job)
         answer = yield from ask_archive(job)
         return _Archived(overlaid(answer, waiting), answer.state.id)

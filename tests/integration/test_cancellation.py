@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -297,6 +299,39 @@ def every(seconds: float, handler: Any) -> Iterator[None]:
         is_over.set()
         sender.join()
         signal.signal(signal.SIGUSR1, previous)
+
+
+BEGINNINGS = """
+import random, signal
+from contextlib import closing
+from checkpoint import Settings
+from checkpoint.answers import history, resume
+from checkpoint.core import Core
+
+def interrupt(*_):
+    global is_armed
+    if is_armed:
+        is_armed = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+core, chance = Core(Settings()), random.Random(1)
+for _ in range(10_000):
+    for answer in (resume, history):
+        try:
+            is_armed = True
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 3e-5))
+            with closing(answer(core, "j")) as steps:
+                next(steps)
+            is_armed = False
+        except KeyboardInterrupt:
+            pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+def test_ctrl_c_at_the_beginning_of_a_lookup_does_not_crash_the_interpreter() -> None:
+    subprocess.run([sys.executable, "-c", BEGINNINGS], check=True)
 
 
 def test_calls_that_ctrl_c_ends_mix_up_no_replies(settings: Settings) -> None:
