@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ARCHIVE_THREADS = 4
 """So many connections to Postgres may a manager have: one that hangs stops no other."""
 SPOOL_THREADS = 4
+SPOOL_SECONDS = 2.0
+"""The spool has so long, or half a call's time, if the call's deadline comes before: what Redis did
+not take until then is spooled only then, and what waits for the disk would be lost."""
 
 
 class Questions:
@@ -87,8 +90,7 @@ class Questions:
         return _Question(self._archive, question, until)
 
     def _spool_deadline(self, until: float) -> float:
-        # what Redis did not take until the deadline is spooled only then
-        return max(until, monotonic() + self._limit / 2)
+        return max(until, monotonic() + max(SPOOL_SECONDS, self._limit / 2))
 
     def _silent(self) -> ArchiveUnavailable:
         return ArchiveUnavailable(

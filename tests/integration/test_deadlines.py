@@ -29,6 +29,7 @@ from checkpoint import (
     SpoolUnavailable,
 )
 from checkpoint.events.steps import AskArchive, Steps
+from checkpoint.questions import SPOOL_SECONDS
 from checkpoint.spool import Spool
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -341,7 +342,7 @@ def test_a_spool_that_is_locked_is_given_up(kind: Any, settings: Settings, tmp_p
     away = replace(settings, redis_url=NOWHERE)
     with kind(away, spool=path) as manager:
         assert manager.save("j", "b", 1).spooled
-        with locked(path), in_time(), pytest.raises(SpoolUnavailable):
+        with locked(path), in_time(SECONDS + SPOOL_SECONDS), pytest.raises(SpoolUnavailable):
             manager.save("j", "c", 1)
         # it was given up half-way: it may be in the spool, or not
         eventually(lambda: _is_free(path))

@@ -268,7 +268,7 @@ def test_the_archive_answers_when_redis_is_gone(
     archived.save("j", "cut", {"n": 1})
     archived.save("j", "mix", {"n": 2})
     archived_log.store()
-    gone = replace(archived_log.settings, redis_url=NOWHERE, timeout=0.3)
+    gone = replace(archived_log.settings, redis_url=NOWHERE, timeout=1.0)
     with CheckpointManager(gone, pipeline=FILM) as manager:
         point = manager.get_resume_point("j")
         assert point is not None
@@ -282,7 +282,7 @@ def test_the_archive_answers_when_redis_is_gone(
 
 
 def test_without_an_archive_a_redis_that_is_gone_is_log_unavailable(settings: Settings) -> None:
-    gone = replace(settings, redis_url=NOWHERE, timeout=0.3)
+    gone = replace(settings, redis_url=NOWHERE, timeout=1.0)
     with CheckpointManager(gone, pipeline=FILM) as manager:
         for ask in (manager.get_resume_point, manager.get_job_progress):
             with pytest.raises(LogUnavailable):
@@ -293,7 +293,7 @@ def test_without_an_archive_a_redis_that_is_gone_is_log_unavailable(settings: Se
 
 def test_an_archive_that_does_not_answer_in_time_is_given_up(archived_log: RealLog) -> None:
     settings = archived_log.settings
-    gone = replace(settings, redis_url=NOWHERE, timeout=0.3)
+    gone = replace(settings, redis_url=NOWHERE, timeout=1.0)
     assert settings.postgres_url
     with psycopg.connect(settings.postgres_url) as busy, CheckpointManager(gone) as manager:
         busy.execute(f'LOCK TABLE "{settings.namespace}".event')

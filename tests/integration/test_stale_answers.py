@@ -43,7 +43,7 @@ def proxy(archived_log: RealLog) -> Iterator[LosingProxy]:
 def manager(
     request: pytest.FixtureRequest, archived_log: RealLog, proxy: LosingProxy
 ) -> Iterator[Any]:
-    settings = replace(archived_log.settings, redis_url=proxy.url, timeout=0.4)
+    settings = replace(archived_log.settings, redis_url=proxy.url, timeout=1.0)
     with request.param(settings, pipeline=FILM) as made:
         yield made
 
