@@ -172,7 +172,7 @@ class AsyncCheckpointManager:
         claim = Claim(job_id, owner or this_process(), lease, wait, take_over)
         key, process, core = made_up_key(), os.getpid(), None
         try:
-            core = await self._servers.run(take(self._core, claim, key))
+            core = await self._servers.run(take(self._core, claim, key), claim.wait)
             job = AsyncClaimedJob(self._with(core), claim, core.token)
             async with job.renewing():
                 yield job

@@ -212,7 +212,7 @@ class CheckpointManager:
         claim = Claim(job_id, owner or this_process(), lease, wait, take_over)
         key, process, core = made_up_key(), os.getpid(), None
         try:
-            core = self._servers.run(take(self._core, claim, key))
+            core = self._servers.run(take(self._core, claim, key), claim.wait)
             job = ClaimedJob(self._with(core), claim, core.token)
             with job.renewing():
                 yield job

@@ -63,9 +63,12 @@ class Servers:
         # reentrant: a signal handler may ask while its thread is asking
         self._alone = threading.RLock()
 
-    def run(self, steps: Steps[T]) -> T:
-        """Carry out steps to the end and return what they come to."""
-        return self._run(steps, self._questions.deadline())
+    def run(self, steps: Steps[T], wait: float = 0.0) -> T:
+        """Carry out steps to the end and return what they come to.
+
+        `wait` is how many seconds they may wait for others before they ask the archive.
+        """
+        return self._run(steps, self._questions.deadline() + wait)
 
     def _run(self, steps: Steps[T], until: float) -> T:
         with closing(steps):  # lets go of what they hold, however this ends
@@ -203,10 +206,10 @@ class AsyncServers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alone = asyncio.Lock()
 
-    async def run(self, steps: Steps[T]) -> T:
-        """Carry out steps to the end and return what they come to; WrongEventLoop."""
+    async def run(self, steps: Steps[T], wait: float = 0.0) -> T:
+        """Carry out steps as Servers.run does; WrongEventLoop."""
         self._enter(asyncio.get_running_loop())
-        return await self._run(steps, self._questions.deadline())
+        return await self._run(steps, self._questions.deadline() + wait)
 
     async def _run(self, steps: Steps[T], until: float) -> T:
         with closing(steps):  # lets go of what they hold, however this ends

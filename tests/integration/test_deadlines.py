@@ -28,8 +28,9 @@ from checkpoint import (
     Settings,
     SpoolUnavailable,
 )
-from checkpoint.events.steps import AskArchive, Steps
+from checkpoint.events.steps import AskArchive, Pause, Steps
 from checkpoint.questions import SPOOL_SECONDS
+from checkpoint.servers import AsyncServers, Servers
 from checkpoint.spool import Spool
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -183,6 +184,26 @@ def sleeping(seconds: float) -> Steps[str]:
     return "slept"
 
 
+def test_who_has_waited_for_a_claim_has_time_for_the_archive(settings: Settings) -> None:
+    def waits() -> Steps[Any]:
+        yield Pause(SECONDS / 2)
+        return (yield AskArchive(lambda archive: archive.log()))
+
+    with closing(Servers(settings, SECONDS / 4)) as servers:
+        with pytest.raises(ArchiveUnavailable):
+            servers.run(waits())
+        assert servers.run(waits(), SECONDS)
+
+    async def run() -> object:
+        servers = AsyncServers(settings, SECONDS / 4)
+        try:
+            return await servers.run(waits(), SECONDS)
+        finally:
+            await servers.close()
+
+    assert asyncio.run(run())
+
+
 def test_calls_in_asyncio_need_no_default_executor(settings: Settings, tmp_path: Path) -> None:
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -270,8 +291,8 @@ def interrupt(seconds: float, work: Callable[[], object]) -> None:
     assert main
     previous = signal.signal(signal.SIGUSR1, handle)
     sender = threading.Timer(seconds, signal.pthread_kill, [main, signal.SIGUSR1])
-    sender.start()
     try:
+        sender.start()
         work()
         is_armed = False
     except KeyboardInterrupt:
