@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, closing
 from copy import copy
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from checkpoint.events.forks import make_anew_after_fork
 from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import (
+    LEAST_SECONDS,
     Alone,
     AskArchive,
     AskSpool,
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from checkpoint.events.lines import Lines
 
 T = TypeVar("T")
+
+SYNC_SECONDS = 0.2
+"""Redis looks ten times a second for waits for its disk that are over."""
+BUSY = "others of this process were opening the log until the deadline"
 
 
 class Servers:
@@ -80,7 +85,7 @@ class Servers:
     def _run_alone(self, steps: Steps[T], deadline: float, until: float) -> T:
         if not self._alone.acquire(timeout=max(0.0, deadline - time.monotonic())):
             steps.close()
-            raise _busy()
+            raise _unreached(BUSY)
         try:
             return self._run(steps, until)
         finally:
@@ -104,7 +109,7 @@ class Servers:
 
     def _run_pinned(self, steps: Steps[Any], until: float) -> Any:
         try:
-            with closing(self._redis.pinned()) as redis:
+            with closing(self._redis.pinned(until)) as redis:
                 return self._over(redis)._run(steps, until)  # noqa: SLF001 - of its own class
         except LogUnavailable as error:
             if error.reconnect:
@@ -117,26 +122,26 @@ class Servers:
             for part in parts:
                 stack.enter_context(closing(part))
             begun = cast("Iterator[Call | SyncedCall]", map(next, parts))  # as Together has it
-            answers = self._run_all(parts, begun)
+            answers = self._run_all(parts, begun, until)
             asked: dict[Steps[Any], Any] = {}
             while answers:
                 asked |= {part: self._go_on(part, one, until) for part, one in answers.items()}
-                answers = self._answers(asked)
+                answers = self._answers(asked, until)
         return _results([asked[part].value for part in parts])
 
-    def _answers(self, asked: Mapping[Steps[Any], Any]) -> dict[Steps[Any], Any]:
+    def _answers(self, asked: Mapping[Steps[Any], Any], until: float) -> dict[Steps[Any], Any]:
         """Answer what parts ask: after one pause for all that pause, all calls at a time."""
         if pauses := {part: one.seconds for part, one in asked.items() if isinstance(one, Pause)}:
             time.sleep(max(pauses.values()))
             return dict.fromkeys(pauses)
         calls = {part: one for part, one in asked.items() if not isinstance(one, _End)}
-        return self._run_all(calls, iter(calls.values())) if calls else {}
+        return self._run_all(calls, iter(calls.values()), until) if calls else {}
 
     def _run_all(
-        self, parts: Collection[Steps[Any]], calls: "Iterator[Call | SyncedCall]"
+        self, parts: Collection[Steps[Any]], calls: "Iterator[Call | SyncedCall]", until: float
     ) -> dict[Steps[Any], Any]:
         try:
-            answers = self._redis.run_all(calls)
+            answers = self._redis.run_all(calls, until + SYNC_SECONDS)
         except CheckpointError as error:
             deque(calls, maxlen=0)  # those that were not begun: all are told
             answers = [error] * len(parts)
@@ -157,13 +162,13 @@ class Servers:
     def _perform(self, step: Step, until: float) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
         match step:
             case Call():
-                return self._redis.run(step)
+                return self._redis.run(step, until)
             case Command(words):
-                return self._redis.execute(*words)
+                return self._redis.execute(*words, until=until)
             case SyncedCall(call):
-                return self._redis.run_synced(call, step.timeout_ms)
+                return self._redis.run_synced(call, step.timeout_ms, until + SYNC_SECONDS)
             case LoadScript(script):
-                return self._redis.load(script)
+                return self._redis.load(script, until)
             case AskArchive(question):
                 return self._questions.ask_archive(question, until)
             case AskSpool(ask):
@@ -196,6 +201,7 @@ class AsyncServers:
         from .waits import AsyncWaits  # noqa: PLC0415 - as in Servers
 
         self._redis = AsyncLines(settings.redis_url, settings.reply_timeout)
+        self._reply_timeout = settings.reply_timeout
         self._waits = AsyncWaits(self._redis, settings.longest_block)
         self._questions = Questions(settings, limit)
         self.after_fork()
@@ -235,7 +241,7 @@ class AsyncServers:
                 await self._alone.acquire()
         except TimeoutError:
             steps.close()
-            raise _busy() from None
+            raise _unreached(BUSY) from None
         try:
             return await self._run(steps, until)
         finally:
@@ -261,25 +267,37 @@ class AsyncServers:
 
     async def _run_pinned(self, steps: Steps[Any], until: float) -> Any:
         try:
-            async with aclosing(await self._redis.pinned()) as redis:
+            async with aclosing(await self._in_time(self._redis.pinned(), until)) as redis:
                 return await self._over(redis)._run(steps, until)  # noqa: SLF001 - of its own class
         except LogUnavailable as error:
             if error.reconnect:
                 self._redis.disconnect()
             raise
 
+    async def _in_time(self, asked: "Awaitable[T]", until: float) -> T:
+        """Wait for Redis as long as its replies may take, and not beyond a deadline."""
+        if (left := until - time.monotonic()) >= self._reply_timeout:
+            return await asked
+        try:
+            async with asyncio.timeout(max(LEAST_SECONDS, left)):
+                return await asked
+        except TimeoutError:
+            raise _unreached("no reply until the deadline of the call") from None
+
     async def _perform(self, step: Step, until: float) -> Any:  # noqa: C901, PLR0911, PLR0912 - one for each kind of step
         match step:
             case Call():
-                return await self._redis.run(step)
+                return await self._in_time(self._redis.run(step), until)
             case BlockingCommand(words):
                 return await self._redis.block(*words)
             case Command(words):
-                return await self._redis.execute(*words)
+                return await self._in_time(self._redis.execute(*words), until)
             case SyncedCall(call):
-                return await self._redis.run_synced(call, step.timeout_ms)
+                return await self._in_time(
+                    self._redis.run_synced(call, step.timeout_ms), until + SYNC_SECONDS
+                )
             case LoadScript(script):
-                return await self._redis.load(script)
+                return await self._in_time(self._redis.load(script), until)
             case AskArchive(question):
                 return await self._questions.async_ask_archive(question, until)
             case AskSpool(ask):
@@ -306,10 +324,10 @@ class _End(Generic[T]):
     value: T
 
 
-def _busy() -> LogUnavailable:
+def _unreached(reason: str) -> LogUnavailable:
     from checkpoint.events.connection import unreached  # noqa: PLC0415 - as in Servers
 
-    return unreached("others of this process were opening the log until the deadline")
+    return unreached(reason)
 
 
 def _next(steps: Steps[T], answer: Any) -> Step | _End[T]:

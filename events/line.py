@@ -25,9 +25,13 @@ class Line:
     to be closed.
     """
 
-    def __init__(self, connection: Any) -> None:
-        """Take over a connection of redis-py's that is connected and has no reply due."""
+    def __init__(self, connection: Any, patience: float) -> None:
+        """Take over a connection of redis-py's that is connected and has no reply due.
+
+        Its socket waits up to `patience` seconds.
+        """
         self._connection = connection
+        self._patience = patience
         self._used = monotonic()
         self.is_new = True
         """Whether the server has not replied with anything but errors yet."""
@@ -41,7 +45,7 @@ class Line:
         )
 
     @classmethod
-    def open(cls, connection: Any) -> Self:
+    def open(cls, connection: Any, patience: float) -> Self:
         """Connect; LogUnavailable, or InvalidSettings and LogRefused, which no other try mends."""
         try:
             connection.connect()
@@ -50,7 +54,7 @@ class Line:
             if translation := translate(error, is_new=True):
                 raise translation from error
             raise
-        return cls(connection)
+        return cls(connection, patience)
 
     @property
     def is_sound(self) -> bool:
@@ -66,6 +70,12 @@ class Line:
     def is_quiet(self) -> bool:
         """Say if no reply is due."""
         return not self._due
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Let the server take so many seconds for what is sent and read from now on."""
+        if seconds != self._patience:  # it costs a system call
+            self._socket.settimeout(seconds)
+            self._patience = seconds
 
     def send(self, packed: Iterable[bytes]) -> None:
         """Send commands, each as soon as it is made."""

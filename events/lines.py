@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
+from math import inf
+from time import monotonic
 from typing import Any, Self, TypeVar
 
 import redis
@@ -21,7 +23,7 @@ from .packed import pack, pack_call, pack_wait
 from .redis_url import usable
 from .replies import ErrorReply, needs_another_connection
 from .script import Argument, Call, Script
-from .steps import SyncedCall
+from .steps import LEAST_SECONDS, SyncedCall
 
 T = TypeVar("T")
 
@@ -30,12 +32,14 @@ class Lines:
     """Connections for blocking code, as many as there are calls at a time. Thread-safe.
 
     A call that fails gives its connection up, and the next one opens another; an error with which
-    Redis answers a call is a reply.
+    Redis answers a call is a reply. No call waits for replies beyond `until`, a time of the
+    monotonic clock.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
         """Take Redis' URL, and how many seconds a reply may take; connects when needed."""
         self._pool = redis.ConnectionPool.from_url(usable(url), **options(timeout))
+        self._timeout = timeout
         self._free: deque[Line] = deque()
         self._is_pinned = False
         make_anew_after_fork(self)
@@ -44,19 +48,19 @@ class Lines:
         """Leave the connections to the parent."""
         self._free = deque()
 
-    def execute(self, *words: Argument) -> Any:
+    def execute(self, *words: Argument, until: float = inf) -> Any:
         """Run one command."""
-        return self._talk([pack(words)], Line.read)
+        return self._talk([pack(words)], Line.read, until)
 
-    def run(self, call: Call) -> Any:
+    def run(self, call: Call, until: float = inf) -> Any:
         """Call a script; ScriptUnknown where Redis does not know it."""
-        return self._talk([pack_call(call)], Line.read)
+        return self._talk([pack_call(call)], Line.read, until)
 
-    def run_synced(self, call: Call, timeout_ms: int) -> tuple[Any, int]:
+    def run_synced(self, call: Call, timeout_ms: int, until: float = inf) -> tuple[Any, int]:
         """Call a script, and wait on the same connection for its writes to be on disk."""
-        return self._talk((pack_call(call), pack_wait(timeout_ms)), _read_synced)
+        return self._talk((pack_call(call), pack_wait(timeout_ms)), _read_synced, until)
 
-    def run_all(self, calls: Iterable[Call | SyncedCall]) -> list[Any]:
+    def run_all(self, calls: Iterable[Call | SyncedCall], until: float = inf) -> list[Any]:
         """Call scripts, sending each while Redis is at work on those before.
 
         An error with which Redis answers a call stands in place of its reply.
@@ -70,7 +74,7 @@ class Lines:
             if waits := [one.timeout_ms for one in sent if isinstance(one, SyncedCall)]:
                 yield pack_wait(min(waits))
 
-        outcomes = self._talk(packed(), lambda line: _outcomes(line, sent))
+        outcomes = self._talk(packed(), lambda line: _outcomes(line, sent), until)
         if any(map(needs_another_connection, outcomes)):
             self.close()
         return outcomes
@@ -91,18 +95,18 @@ class Lines:
                 raise one
         return replies
 
-    def load(self, script: Script) -> None:
+    def load(self, script: Script, until: float = inf) -> None:
         """Make Redis know a script."""
-        self.execute("SCRIPT", "LOAD", script.text)
+        self.execute("SCRIPT", "LOAD", script.text, until=until)
 
-    def pinned(self) -> Self:
+    def pinned(self, until: float = inf) -> Self:
         """Return a connection of its own, which is never made anew: what it talks to is one run.
 
         LogUnavailable once it is lost.
         """
         other = copy(self)
         other._free, other._is_pinned = deque(), True  # noqa: SLF001 - of its own class
-        other._free.append(self._new())  # noqa: SLF001 - as above
+        other._free.append(self._new(until))  # noqa: SLF001 - as above
         make_anew_after_fork(other)
         return other
 
@@ -113,7 +117,7 @@ class Lines:
             while True:
                 free.pop().close()
 
-    def _take(self) -> Line:
+    def _take(self, until: float) -> Line:
         line = None
         with suppress(IndexError):
             line = self._free.pop()
@@ -125,16 +129,23 @@ class Lines:
             return line
         if line is not None:
             line.close()
-        return self._new()
+        return self._new(until)
 
-    def _new(self) -> Line:
+    def _new(self, until: float) -> Line:
         # not the pool's own way, which counts connections up and never down
-        return Line.open(self._pool.connection_class(**self._pool.connection_kwargs))
+        patience = self._patience(until)
+        limits = {"socket_timeout": patience, "socket_connect_timeout": patience}
+        connection = self._pool.connection_class(**self._pool.connection_kwargs | limits)
+        return Line.open(connection, patience)
 
-    def _talk(self, packed: Iterable[bytes], talk: Callable[[Line], T]) -> T:
-        line = self._take()
+    def _patience(self, until: float) -> float:
+        return min(self._timeout, max(LEAST_SECONDS, until - monotonic()))
+
+    def _talk(self, packed: Iterable[bytes], talk: Callable[[Line], T], until: float) -> T:
+        line = self._take(until)
         free = self._free
         try:
+            line.wait_at_most(self._patience(until))
             line.send(packed)
             reply = talk(line)
         except BaseException as error:

@@ -16,6 +16,10 @@ from .script import Argument, Call, Script
 T = TypeVar("T")
 
 
+LEAST_SECONDS = 0.1
+"""A reply of Redis may take so long even where the deadline is over: a healthy one takes less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One Redis command, by its words."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -404,3 +405,32 @@ def test_a_signal_handler_may_save_to_a_spool_that_its_thread_is_writing_to(
             signal.signal(signal.SIGUSR1, previous)
     assert len(Spool(path, settings.namespace).waiting("handled")) == len(handled) > 0
     assert len(Spool(path, settings.namespace).waiting("main")) == 6
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda manager: manager.save("j", "a", 1),
+        lambda manager: manager.load("j", "a"),
+        lambda manager: manager.save("j", "a", 1, ack="synced"),
+        lambda manager: manager.rewind("j", "a"),
+        lambda manager: manager.delete_job_checkpoints("j"),
+    ],
+    ids=["save", "load", "synced", "rewind", "delete"],
+)
+def test_a_redis_that_is_silent_is_given_up_at_the_deadline(
+    kind: Any, call: Callable[[Any], object]
+) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        # what is tried again then would have half of the timeout for a reply
+        listening = threading.Timer(2.0, server.listen)
+        with kind(Settings(redis_url=url, timeout=3.0)) as manager:
+            begun = time.monotonic()
+            listening.start()
+            with pytest.raises(LogUnavailable):
+                call(manager)
+            assert time.monotonic() - begun < 3.4
+        listening.join()
