@@ -10,11 +10,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from checkpoint.events.append import log_lost
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import (
     ArchiveNotReady,
     ArchiveUnavailable,
+    JobDamaged,
     LogNotReady,
     LogUnavailable,
 )
@@ -93,7 +95,10 @@ def history(core: Core, job: str) -> Steps[JobHistory]:
     # while one with type arguments is made
     def logged(deadline: float) -> "Steps[JobHistory]":
         place = yield from _place(core, deadline)
+        known = yield from _last_known(place, job)
         entries = yield from replay_job(place, job)
+        if _newest(entries) < known:
+            raise log_lost()
         _note(core, place.partitions, job, _newest(entries))
         return JobHistory.of(entries, Source.LOG)
 
@@ -210,6 +215,14 @@ def _place(core: Core, deadline: float) -> Steps[Place]:
 def _note(core: Core, partitions: int, job: str, entry: EntryId) -> None:
     if entry > ZERO:
         core.last_seen.note(job, partition_of(job, partitions), entry)
+
+
+def _last_known(place: Place, job: str) -> Steps[EntryId]:
+    """Return the id of a job's last entry; LogNotReady, which reading the log itself would not."""
+    try:
+        return (yield from look_up_state(place, job)).state.id
+    except JobDamaged:
+        return ZERO
 
 
 def _newest(entries: Sequence[Entry]) -> EntryId:

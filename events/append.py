@@ -195,7 +195,8 @@ def _incarnation_ended(job: str, incarnation: str) -> CheckpointError:
     return IncarnationEnded(f"Job {job!r} was deleted or has expired: {now}")
 
 
-def _log_lost(*_: Any) -> CheckpointError:
+def log_lost(*_: Any) -> CheckpointError:
+    """Make the error for a log that lacks entries which it had."""
     return LogNotReady(f"Redis has lost a part of the log while it ran. {RESTORED}")
 
 
@@ -204,7 +205,7 @@ _REFUSALS: dict[bytes, Callable[..., CheckpointError]] = {
     b"STALECLAIM": _stale_claim,
     b"VERSION": _version_conflict,
     b"ENDED": _incarnation_ended,
-    b"LOGLOST": _log_lost,
+    b"LOGLOST": log_lost,
 }
 
 

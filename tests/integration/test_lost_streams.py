@@ -133,6 +133,33 @@ def test_what_is_lost_is_refused_whole_until_it_is_restored(
             assert [one.version for one in archive.job_history("j")] == [1, 2]
 
 
+@pytest.mark.parametrize("is_projected", [True, False])
+@pytest.mark.parametrize("lose", [delete, rename, delete_everything])
+def test_a_history_that_lacks_what_the_log_had_is_not_told(
+    archived_log: RealLog, lose: Break, is_projected: bool
+) -> None:
+    log = archived_log
+    with CheckpointManager(log.settings) as manager:
+        manager.save("j", "archived", 1)
+        log.store()
+        manager.save("j", "logged", 2)
+        if is_projected:
+            log.project()
+        lose(log, log.partition_of("j"))
+        with pytest.raises(LogNotReady):
+            manager.get_job_history("j")
+
+
+def test_a_history_of_a_redis_that_was_emptied_is_not_told(archived_log: RealLog) -> None:
+    with CheckpointManager(archived_log.settings) as manager:
+        manager.save("j", "archived", 1)
+        archived_log.store()
+        manager.save("j", "logged", 2)
+        archived_log.client.flushall()
+        with pytest.raises(LogNotReady):
+            manager.get_job_history("j")
+
+
 def test_without_an_archive_a_lost_stream_is_refused_too(log: RealLog) -> None:
     with CheckpointManager(log.settings) as manager:
         manager.save("j", "one", {})
