@@ -64,10 +64,19 @@ class Api:
             return response.status, json.loads(response.read())
 
 
+WITH_FILES = """
+import resource, runpy, sys
+most = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+runpy.run_module("checkpoint", run_name="__main__", alter_sys=True)
+"""
+
+
 @contextmanager
-def page(settings: Settings, *options: str) -> Iterator[Api]:
-    """Run `checkpoint web` on a free port as long as the block does."""
-    command = ("-m", "checkpoint", "web", "--port", "0", *options)
+def page(settings: Settings, *options: str, files: int = 0) -> Iterator[Api]:
+    """Run `checkpoint web` on a free port as long as the block does, with few `files` to open."""
+    start = ("-c", WITH_FILES, str(files)) if files else ("-m", "checkpoint")
+    command = (*start, "web", "--port", "0", *options)
     with running(*command, **environ(settings)) as process:
         assert process.stdout
         line = process.stdout.readline()

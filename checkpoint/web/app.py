@@ -37,6 +37,7 @@ def create_web(settings: Settings, *, allow_changes: bool = False) -> web.Applic
         tail=Tail(settings, servers),
         token=secrets.token_urlsafe() if allow_changes else "",
     )
+    app[stream.STREAMS] = stream.Streams(stream.most_streams())
     app.add_routes([web.get("/", _page), web.get("/api/log", _log), web.static("/static", STATIC)])
     app.add_routes([*jobs.ROUTES, *operations.ROUTES, *stream.ROUTES, *changes.ROUTES])
     app.on_shutdown.append(_end_streams)

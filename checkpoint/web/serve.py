@@ -14,6 +14,8 @@ from .app import create_web
 
 SHUTDOWN_SECONDS = 2.0
 """What an answer under way may still take when the page is stopped."""
+KEEP_ALIVE_SECONDS = 30.0
+"""How long an idle connection is kept, with its file descriptor; aiohttp's own is an hour."""
 
 
 def serve(settings: Settings, *, allow_changes: bool, say: Callable[[str], None]) -> None:
@@ -30,7 +32,12 @@ async def _serve(settings: Settings, *, allow_changes: bool, say: Callable[[str]
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = create_web(settings, allow_changes=allow_changes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+    )
     await runner.setup()
     try:
         await _listen(runner, settings)

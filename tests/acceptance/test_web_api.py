@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +202,27 @@ def test_the_stream_names_the_jobs_that_change(api: Api, manager: CheckpointMana
 def saved_and_told(manager: CheckpointManager, stream: Iterator[Any]) -> bool:
     manager.save("job-2", "clean", {})
     return "job-2" in (next(stream)["jobs"] or ())
+
+
+def test_streams_leave_file_descriptors_for_all_other_requests(
+    settings: Settings, manager: CheckpointManager
+) -> None:
+    manager.save("job-1", "fetch", {})
+    with page(settings, files=128) as api, ExitStack() as stack:
+        opened = [stack.enter_context(api.request("/api/events")) for _ in range(100)]
+        refused = [response for response in opened if response.status != 200]
+        assert len(refused) == 100 - 128 // 2
+        for response in refused:
+            assert (response.status, response.headers["Retry-After"]) == (503, "10")
+            assert "ulimit -n" in json.loads(response.read())["error"]
+        assert names(api.found("jobs")) == ["job-1"]
+        stack.close()
+        eventually(lambda: is_streamed(api))
+
+
+def is_streamed(api: Api) -> bool:
+    with api.request("/api/events") as response:
+        return response.status == 200
 
 
 def test_the_stream_says_that_redis_is_away_and_that_it_is_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 const AGAIN_MS = 2000;
 const LOST = "The page's own server does not answer: trying again";
+const REFUSED = "The page's own server sends no news, or too many pages are open: trying again";
 
 export class News {
   #source = null;
@@ -42,8 +43,9 @@ export class News {
       if (jobs === null || jobs.length) this.#tell(jobs);
     };
     source.onerror = () => {
-      this.#say(LOST);
-      if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      const isRefused = source.readyState === EventSource.CLOSED;
+      this.#say(isRefused ? REFUSED : LOST);
+      if (!isRefused) return; // it tries again by itself
       this.#close();
       setTimeout(() => this.#follow(), AGAIN_MS);
     };
