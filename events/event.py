@@ -129,6 +129,11 @@ AnyEvent = (
 )
 
 
+def type_of(event: AnyEvent) -> str:
+    """Return an event's type as it is shown: the tag without the number of its form in the log."""
+    return str(event.__struct_config__.tag).partition(".")[0]
+
+
 def upcast_stage_failed(old: dict[str, Any]) -> dict[str, Any]:
     """Split the single `error` text of the first version, `Class: message`, in two."""
     error, _, message = old.pop("error", "").partition(": ")

@@ -23,7 +23,7 @@ SCAN_ENTRIES = 1000
 
 
 class Status(StrEnum):
-    """What a job is, as far as is known."""
+    """Whether a job is there, as far as is known; `status.job_status` says how it stands."""
 
     LIVE = "live"
     DELETED = "deleted"

@@ -7,6 +7,7 @@ from checkpoint.events.entry_id import utc
 
 from .lookup import Answer
 from .pipeline import Pipeline
+from .status import job_status
 
 
 class CheckpointInfo(TypedDict):
@@ -34,7 +35,8 @@ class JobProgress(TypedDict):
 
     job_id: str
     status: str
-    """live, deleted, expired or never existed."""
+    """running, failed (its latest stage event is a failure), complete (all stages of the manager's
+    pipeline are done), deleted, expired or never existed."""
     pipeline: str
     completed_stages: list[str]
     remaining_stages: list[str]
@@ -55,7 +57,7 @@ def job_progress(job: str, answer: Answer, pipeline: Pipeline) -> JobProgress:
     expires_at = utc(state.expires_ms)
     return JobProgress(
         job_id=job,
-        status=answer.status.value,
+        status=job_status(answer.status, answer.state, pipeline),
         pipeline=state.pipeline,
         completed_stages=done,
         remaining_stages=remaining,

@@ -10,6 +10,7 @@ import msgspec
 from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO
 from checkpoint.events.errors import ArchiveNotReady
+from checkpoint.events.event import type_of
 from checkpoint.events.freshness import Place
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.steps import AskArchive, Steps
@@ -27,7 +28,7 @@ class HistoryEvent(TypedDict):
     """Names the life of the job that the event belongs to."""
     version: int
     event: dict[str, Any]
-    """The event itself: its `type`, and what events of that type have."""
+    """The event itself: its `type` (`stage_completed`), and what events of that type have."""
 
 
 class JobHistory(list[HistoryEvent]):
@@ -67,10 +68,11 @@ def replay_archive(job: str) -> Steps[list[Entry]]:
 
 def history_event(entry: Entry) -> HistoryEvent:
     """Turn an entry into what people read."""
+    event = msgspec.json.decode(msgspec.json.encode(entry.event))
     return HistoryEvent(
         id=str(entry.id),
         time=entry.id.time,
         incarnation=str(entry.incarnation),
         version=entry.version,
-        event=msgspec.json.decode(msgspec.json.encode(entry.event)),
+        event={**event, "type": type_of(entry.event)},
     )

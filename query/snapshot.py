@@ -7,6 +7,7 @@ from .lookup import Answer
 from .pipeline import Pipeline
 from .progress import JobProgress, job_progress
 from .resume import ResumePoint, data_of, resume_point
+from .status import job_status
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class JobSnapshot:
     @property
     def status(self) -> str:
         """The job's status: see JobProgress."""
-        return self.answer.status.value
+        return job_status(self.answer.status, self.answer.state, self.pipeline)
 
     @property
     def version(self) -> int:

@@ -8,10 +8,11 @@ from typing import NamedTuple, TypeAlias
 from msgspec import Raw, Struct
 
 from checkpoint.events.entry import Entry
-from checkpoint.events.entry_id import EntryId
-from checkpoint.events.event import StageCompleted, StageFailed
-from checkpoint.projector.fold import NOTHING, Checkpoint, Failure, JobState, fold
+from checkpoint.events.event import StageCompleted, StageFailed, type_of
+from checkpoint.projector.fold import NOTHING, JobState, fold
+from checkpoint.query.lookup import Status
 from checkpoint.query.pipeline import OPEN, Pipeline
+from checkpoint.query.status import job_status
 
 KEPT_JOBS, MOST_KEPT_JOBS = 500, 8000
 """Jobs whose states are kept before half of them are let go, at first and at most, some 2 KB each:
@@ -36,7 +37,7 @@ class AuditRow(Struct, frozen=True, gc=False):
     incarnation: str
     version: int
     type: str
-    """Of the event, as the log has it, without the number of its form."""
+    """Of the event, without the number of its form in the log."""
     stage: str | None
     pipeline: str
     """Of the job."""
@@ -131,7 +132,7 @@ def _row(entry: Entry, state: JobState, pipelines: Mapping[str, Pipeline]) -> Au
         time=entry.id.time,
         incarnation=str(entry.incarnation),
         version=entry.version,
-        type=str(event.__struct_config__.tag).partition(".")[0],
+        type=type_of(event),
         stage=getattr(event, "stage", None),
         pipeline=state.pipeline,
         data=event.data if isinstance(event, StageCompleted) else NO_DATA,
@@ -144,14 +145,6 @@ def _row(entry: Entry, state: JobState, pipelines: Mapping[str, Pipeline]) -> Au
 
 
 def status_after(state: JobState, pipelines: Mapping[str, Pipeline]) -> str:
-    """Say what a job is after an event."""
-    if state.deleted:
-        return "deleted"
-    if state.failures and _last(state.failures) > _last(state.checkpoints):
-        return "failed"
-    stages = pipelines.get(state.pipeline, OPEN).stages
-    return "complete" if stages and all(one in state.checkpoints for one in stages) else "running"
-
-
-def _last(stages: Mapping[str, Checkpoint] | Mapping[str, Failure]) -> EntryId:
-    return max((one.id for one in stages.values()), default=NOTHING.id)
+    """Say what a job is just after an event."""
+    status = Status.DELETED if state.deleted else Status.LIVE
+    return job_status(status, state, pipelines.get(state.pipeline, OPEN))

@@ -16,9 +16,10 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.names import check_name
 from checkpoint.events.steps import Steps
 from checkpoint.projector.fold import JobState
+from checkpoint.query.status import LIVE_STATUSES, STATUSES
 
 from .sources import Sources, ask_sources
-from .summary import LIVE_STATUSES, STATUSES, JobSummary, summarize
+from .summary import JobSummary, summarize
 from .walk import TOP, Sighting, Walk
 
 __all__ = [

@@ -8,9 +8,7 @@ from checkpoint.events.entry_id import EntryId, utc
 from checkpoint.projector.fold import Checkpoint, Failure, JobState
 from checkpoint.query.lookup import Status
 from checkpoint.query.pipeline import OPEN, Pipeline
-
-LIVE_STATUSES = ("running", "failed", "complete")
-STATUSES = (*LIVE_STATUSES, "deleted", "expired")
+from checkpoint.query.status import job_status
 
 
 class Known(NamedTuple):
@@ -63,10 +61,9 @@ def summarize(job: str, known: Known, pipelines: Mapping[str, Pipeline]) -> JobS
     failed = max(state.failures.items(), key=_at, default=None)
     latest = max((one for one in (done, failed) if one), key=_at, default=None)
     failure = failed[1] if failed and latest is failed else None
-    has_failed = failure is not None
     return JobSummary(
         job_id=job,
-        status=_status(known.status, has_failed=has_failed, pipeline=pipeline, remaining=remaining),
+        status=job_status(known.status, state, pipeline),
         pipeline=state.pipeline,
         incarnation=str(state.incarnation),
         version=state.version,
@@ -86,11 +83,3 @@ def summarize(job: str, known: Known, pipelines: Mapping[str, Pipeline]) -> JobS
 
 def _at(stage: tuple[str, Checkpoint | Failure]) -> EntryId:
     return stage[1].id
-
-
-def _status(status: Status, *, has_failed: bool, pipeline: Pipeline, remaining: list[str]) -> str:
-    if status is not Status.LIVE:
-        return status.value
-    if has_failed:
-        return "failed"
-    return "complete" if pipeline.stages and not remaining else "running"

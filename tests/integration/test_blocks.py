@@ -87,7 +87,7 @@ def test_what_cannot_be_saved_is_refused_when_it_is_put_in_and_is_a_failure(
         block()
     assert not went_on
     [failed] = events(manager)
-    assert failed["type"].startswith("stage_failed")
+    assert failed["type"] == "stage_failed"
     assert failed["error"] in {"InvalidPayload", "PayloadTooLarge"}
 
 

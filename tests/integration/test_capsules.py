@@ -164,7 +164,7 @@ def test_a_job_goes_on_elsewhere_as_it_was(
             "stage_completed",
             "stage_completed",
             "job_rewound",
-            "stage_failed.2",
+            "stage_failed",
             "stage_completed",
         ]
         origin: Any = elsewhere.entries("job")[0].event

@@ -133,7 +133,7 @@ def test_lookups_see_what_waits(manager: Any, valkey: Valkey) -> None:
         assert manager.load("job", "a") == {"x": 1}
         assert manager.is_completed("job", "b")
         progress = manager.get_job_progress("job")
-        assert (progress["status"], progress["completed_stages"]) == ("live", ["a", "b"])
+        assert (progress["status"], progress["completed_stages"]) == ("failed", ["a", "b"])
         assert progress["failures"][0]["message"] == "broken"
 
 

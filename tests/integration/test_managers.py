@@ -206,7 +206,7 @@ def test_a_finished_job_is_complete(manager: Any) -> None:
 def test_a_job_that_only_failed_has_nothing_to_resume(manager: Any) -> None:
     manager.record_failure("j", "cut", OSError("no"))
     assert manager.get_resume_point("j") is None
-    assert manager.get_job_progress("j")["status"] == "live"
+    assert manager.get_job_progress("j")["status"] == "failed"
 
 
 def test_progress_tells_what_was_done_and_what_failed(manager: Any, log: RealLog) -> None:

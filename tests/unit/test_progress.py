@@ -3,9 +3,11 @@ from histories import FILM, TTL_MS, Act, log_of
 
 from checkpoint.events.entry_id import utc
 from checkpoint.projector.fold import NOTHING, fold_all
+from checkpoint.query.listing.summary import Known, summarize
 from checkpoint.query.lookup import Answer, Source, Status
 from checkpoint.query.pipeline import OPEN
 from checkpoint.query.progress import job_progress
+from checkpoint.query.snapshot import JobSnapshot
 
 ACTS = [
     Act("complete", "j", "mix", 1),
@@ -26,7 +28,22 @@ def test_progress_tells_what_is_done_in_order_and_what_remains() -> None:
     assert progress["last_stage"] == "mix"
     assert progress["pipeline"] == "film"
     assert (progress["is_complete"], progress["version"]) == (False, 4)
-    assert (progress["status"], progress["source"]) == ("live", "view")
+    assert (progress["status"], progress["source"]) == ("failed", "view")
+
+
+@pytest.mark.parametrize(
+    ("acts", "status"),
+    [
+        (ACTS, "failed"),
+        (ACTS[:3], "running"),
+        ([*ACTS, Act("complete", "j", "export", 3)], "complete"),
+    ],
+)
+def test_the_status_is_the_word_that_a_list_of_jobs_has(acts: list[Act], status: str) -> None:
+    found = answer(acts)
+    listed = summarize("j", Known(found.state, found.status, ""), {FILM.name: FILM})
+    assert job_progress("j", found, FILM)["status"] == listed["status"] == status
+    assert JobSnapshot("j", found, FILM).status == status
 
 
 def test_every_checkpoint_has_its_own_time_and_all_expire_together() -> None:
