@@ -4,8 +4,8 @@
 point folds a view and the entries that it lacks, replay folds the archive.
 """
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from msgspec import Raw, Struct
 
@@ -25,6 +25,7 @@ from checkpoint.events.event import (
 )
 
 T = TypeVar("T")
+Own = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 NO_DATA = Raw(b"")
@@ -71,29 +72,47 @@ NOTHING = JobState()
 """What is known of a job before its first event."""
 
 
-def fold(state: JobState, entry: Entry) -> JobState:  # noqa: C901 - a case for each type of event
+def fold(state: JobState, entry: Entry) -> JobState:
     """Apply one entry. An entry that the state already has changes nothing.
 
     Of an entry without its bytes, the state has no data either.
     """
+    return _fold(state, entry, dict)
+
+
+def fold_all(state: JobState, entries: Iterable[Entry]) -> JobState:
+    """Apply entries in the order of the log."""
+    given = state
+    for entry in entries:
+        # what was given is copied; the dicts of its successors are nobody else's
+        state = _fold(state, entry, dict if state is given else _same)
+    return state
+
+
+def _same(known: dict[str, T]) -> dict[str, T]:
+    return known
+
+
+def _fold(state: JobState, entry: Entry, own: Own) -> JobState:  # noqa: C901 - a case for each type of event
+    """Apply one entry to dicts of which `own` makes some that may be changed."""
     if entry.id <= state.id:
         return state
-    before = state if entry.incarnation == state.incarnation else NOTHING
+    before = state if entry.incarnation == state.incarnation else JobState()
     deleted, pipeline, source = before.deleted, before.pipeline, before.source
-    checkpoints, failures = before.checkpoints, before.failures
+    checkpoints, failures = own(before.checkpoints), own(before.failures)
     owner, token = before.owner, before.token
     event = entry.event
     match event:
         case StageCompleted():
             data = event.data if entry.encoded else NO_DATA
             done = Checkpoint(entry.id, entry.version, event.took_ms, data)
-            checkpoints = checkpoints | {event.stage: done}
+            checkpoints[event.stage] = done
             pipeline = event.pipeline or pipeline
         case StageFailed():
             known = failures.get(event.stage)
             attempts = known.attempts + 1 if known else 1
             failed = Failure(entry.id, attempts, event.error, event.message)
-            failures = failures | {event.stage: failed}
+            failures[event.stage] = failed
             pipeline = event.pipeline or pipeline
         case StageInterrupted():
             pipeline = event.pipeline or pipeline
@@ -123,13 +142,6 @@ def fold(state: JobState, entry: Entry) -> JobState:  # noqa: C901 - a case for 
         token=token,
         source=source,
     )
-
-
-def fold_all(state: JobState, entries: Iterable[Entry]) -> JobState:
-    """Apply entries in the order of the log."""
-    for entry in entries:
-        state = fold(state, entry)
-    return state
 
 
 def _without(known: dict[str, T], stages: Iterable[str]) -> dict[str, T]:

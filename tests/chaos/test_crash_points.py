@@ -27,12 +27,12 @@ STAGES = ("a", "b", "c")
 
 PRODUCER = dedent(
     f"""
-    from checkpoint import CheckpointManager, LogUnavailable
+    from checkpoint import ArchiveUnavailable, CheckpointManager, LogUnavailable
 
     def is_completed(job, stage):
         try:
             return manager.is_completed(job, stage)
-        except LogUnavailable:  # Redis is away, and the archive does not know the job
+        except (LogUnavailable, ArchiveUnavailable):  # nobody knows
             return False
 
     with CheckpointManager() as manager:

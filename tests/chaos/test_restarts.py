@@ -33,6 +33,7 @@ from checkpoint.events.freshness import Place
 from checkpoint.events.keys import topic_meta
 from checkpoint.events.steps import Steps
 from checkpoint.events.watermark import publish
+from checkpoint.servers import Servers
 from checkpoint.snapshotter.archive import Archive
 
 QUIET_SECONDS = 0.6
@@ -147,13 +148,13 @@ class Runner:
     """Carries out steps without opening the log."""
 
     def __init__(self, settings: Settings) -> None:
-        self._manager = CheckpointManager(settings)
+        self._servers = Servers(settings)
 
     def run(self, steps: Steps[Any]) -> Any:
-        return self._manager._servers.run(steps)  # noqa: SLF001
+        return self._servers.run(steps)
 
     def close(self) -> None:
-        self._manager.close()
+        self._servers.close()
 
 
 def test_a_clock_that_steps_back_after_a_restart_stops_nothing(

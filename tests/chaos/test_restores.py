@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ class Stepper:
             self._servers.close()
             return False
         try:
-            self._next = partial(self._steps.send, self._servers._perform(todo))  # noqa: SLF001
+            self._next = partial(self._steps.send, self._servers._perform(todo, inf))  # noqa: SLF001
         except CheckpointError as error:
             self._next = partial(self._steps.throw, error)
         return True

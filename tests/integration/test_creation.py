@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import count
+from math import inf
 from typing import Any, cast
 
 import pytest
@@ -49,7 +50,7 @@ def abandon_after(settings: Settings, steps: int) -> bool:
     try:
         answer: Any = None
         for _ in range(steps):
-            answer = servers._perform(creation.send(answer))  # noqa: SLF001 - one step at a time
+            answer = servers._perform(creation.send(answer), inf)  # noqa: SLF001 - one step at a time
     except StopIteration:
         return True
     finally:

@@ -158,7 +158,7 @@ def test_an_answer_of_the_archive_says_so(
         assert manager.get_job_progress("j")["source"] == "archive"
         assert manager.get_job_history("j").source == "archive"
         snapshot = manager.get_job_snapshot("j")
-        assert (snapshot.source, snapshot.status, snapshot.version) == ("archive", "live", 1)
+        assert (snapshot.source, snapshot.status, snapshot.version) == ("archive", "running", 1)
         assert snapshot.is_completed("cut")
         assert not snapshot.is_completed("mix")
     assert manager.get_job_history("j").source == "log"
