@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoint.events import codec, payload
+from checkpoint.events.entry import Entry
+from checkpoint.events.entry_id import EntryId
 from checkpoint.events.event import JobDeleted, JobReleased, StageCompleted
 from checkpoint.projector.fold import NOTHING, JobState, fold, fold_all
 from checkpoint.query.lookup import Status, status_of
@@ -157,3 +159,15 @@ def test_deleting_twice_in_one_log_is_two_lives() -> None:
     log.append(JobDeleted(job="j"))
     second = log.append(JobDeleted(job="j"))
     assert fold_all(NOTHING, log.of("j")).incarnation == second.id
+
+
+def test_folding_many_leaves_what_was_given_as_it_was() -> None:
+    first, second = (
+        Entry(EntryId(1, n), EntryId(1, 1), n, StageCompleted(job="j", stage=f"s{n}"), b"{}")
+        for n in (1, 2)
+    )
+    before = fold_all(NOTHING, [first])
+    later = fold_all(before, [first, second])
+    assert set(before.checkpoints) == {"s1"}
+    assert set(later.checkpoints) == {"s1", "s2"}
+    assert not NOTHING.checkpoints
