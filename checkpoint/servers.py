@@ -16,6 +16,7 @@ from checkpoint.events.script import Call
 from checkpoint.events.settings import Settings
 from checkpoint.events.steps import (
     LEAST_SECONDS,
+    WAKE_SECONDS,
     Alone,
     AskArchive,
     AskSpool,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SYNC_SECONDS = 0.2
-"""Redis looks ten times a second for waits for its disk that are over."""
 BUSY = "others of this process were opening the log until the deadline"
 
 
@@ -141,7 +140,7 @@ class Servers:
         self, parts: Collection[Steps[Any]], calls: "Iterator[Call | SyncedCall]", until: float
     ) -> dict[Steps[Any], Any]:
         try:
-            answers = self._redis.run_all(calls, until + SYNC_SECONDS)
+            answers = self._redis.run_all(calls, until + WAKE_SECONDS)
         except CheckpointError as error:
             deque(calls, maxlen=0)  # those that were not begun: all are told
             answers = [error] * len(parts)
@@ -166,7 +165,7 @@ class Servers:
             case Command(words):
                 return self._redis.execute(*words, until=until)
             case SyncedCall(call):
-                return self._redis.run_synced(call, step.timeout_ms, until + SYNC_SECONDS)
+                return self._redis.run_synced(call, step.timeout_ms, until + WAKE_SECONDS)
             case LoadScript(script):
                 return self._redis.load(script, until)
             case AskArchive(question):
@@ -294,7 +293,7 @@ class AsyncServers:
                 return await self._in_time(self._redis.execute(*words), until)
             case SyncedCall(call):
                 return await self._in_time(
-                    self._redis.run_synced(call, step.timeout_ms), until + SYNC_SECONDS
+                    self._redis.run_synced(call, step.timeout_ms), until + WAKE_SECONDS
                 )
             case LoadScript(script):
                 return await self._in_time(self._redis.load(script), until)

@@ -13,7 +13,7 @@ from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import CheckpointError, LogUnavailable
 from checkpoint.events.forks import make_anew_after_fork
 from checkpoint.events.lines import Lines
-from checkpoint.events.steps import WatermarkWait
+from checkpoint.events.steps import WAKE_SECONDS, WatermarkWait
 
 POLL_SECONDS = 0.01
 """Between two looks, where a reply may not take long enough to wait for anything."""
@@ -75,10 +75,12 @@ class Waits:
                     shared.changed.wait(left)
                     continue
                 shared.reader = threading.get_ident()
-            self._read(wanted.stream, shared, min(left, self._longest))
+            self._read(wanted, shared, min(left, self._longest))
 
-    def _read(self, stream: str, shared: _Shared, seconds: float) -> None:
-        marks = _answer(self._redis.execute(*_question({stream: shared.mark}, seconds)))
+    def _read(self, wanted: WatermarkWait, shared: _Shared, seconds: float) -> None:
+        stream, until = wanted.stream, wanted.deadline + WAKE_SECONDS
+        question = _question({stream: shared.mark}, seconds)
+        marks = _answer(self._redis.execute(*question, until=until))
         shared.mark = max(shared.mark, marks.get(stream, shared.mark))
         self._end_reading(shared)
         if seconds < POLL_SECONDS and not marks:

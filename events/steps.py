@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 LEAST_SECONDS = 0.1
 """A reply of Redis may take so long even where the deadline is over: a healthy one takes less."""
+WAKE_SECONDS = 0.2
+"""A wait in Redis may end so late: it looks ten times a second for those that are over."""
 
 
 @dataclass(frozen=True, slots=True)
