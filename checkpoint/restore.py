@@ -172,7 +172,8 @@ def _restore_partition(
         return None
     crash_point("restore: partition closed")
     logged, viewed = map(EntryId.parse, found[:2])
-    fence = EntryId(max(found[2], archive_ms), 0)
+    # ids may have been ahead of all clocks: what the projector saw of them is lost, too
+    fence = EntryId(max(found[2], archive_ms, viewed.ms + 1), 0)
     tell(f"partition {keys.partition}: restoring what lies after {logged}")
     begun: tuple[Restoration, list[str]] = yield AskArchive(
         partial(restorations.begin, Loss(keys.partition, logged, min(logged, viewed), fence, run))

@@ -111,6 +111,30 @@ def test_a_snapshotter_that_still_holds_lost_entries_does_not_store_them(
     archive.close()
 
 
+def test_a_snapshotter_does_not_store_what_was_lost_with_ids_ahead_of_the_clock(
+    archived_log: RealLog,
+) -> None:
+    log = archived_log
+    log.append(Request(StageCompleted(job="job", stage="a")))
+    log.store()
+    keys = log.partition_of("job")
+    archive = log.archive()
+    position = archive.positions()[keys.partition]
+    seconds, _ = log.client.time()
+    log.client.execute_command("XSETID", keys.log, f"{(seconds + 3600) * 1000}-0")
+    log.append(Request(StageCompleted(job="job", stage="lost")))
+    log.project()
+    late = log.chapter(keys.partition, position)
+    log.client.delete(keys.log)
+    log.run(restore(log.settings.namespace, print))
+    archive.store([late])
+    (again,) = log.append(Request(StageCompleted(job="job", stage="b")))
+    log.store()
+    assert again.version == 2
+    assert [one.id for one in archive.job_entries("job")[0]][1:] == [again.id]
+    archive.close()
+
+
 def test_a_projector_that_still_holds_lost_entries_does_not_apply_them(
     archived_log: RealLog,
 ) -> None:
