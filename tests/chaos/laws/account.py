@@ -68,7 +68,7 @@ class Account:
             loss = self.lost_by.get(one.place)
             if loss and level in loss.levels and self.is_named(one.place):
                 return Excuse(level, f"lost in the {loss.kind}", loss.begun)
-            if level == "log" and (at := self.version_taken(one)):
+            if level != "durable" and (at := self.version_taken(one)):
                 return Excuse(level, "dead letters, for a forged entry took the version", at)
         return None if entries else self._sudden(ack, level)
 
