@@ -115,8 +115,8 @@ def test_whoever_was_taken_over_is_refused(manager: CheckpointManager) -> None:
 
 
 def test_the_lease_renews_itself_while_the_block_runs(manager: CheckpointManager) -> None:
-    with manager.claim("job", lease=0.3) as job:
-        time.sleep(1.0)
+    with manager.claim("job", lease=1.0) as job:
+        time.sleep(2.5)
         assert job.is_held
         job.save("a", {})
 

@@ -169,7 +169,7 @@ def test_a_redis_that_takes_no_more_still_answers(manager: Any, settings: Settin
 def test_the_archive_and_the_spool_answer_together(
     valkey: Valkey, settings: Settings, postgres_url: str, path: Path
 ) -> None:
-    archived = replace(settings, postgres_url=postgres_url)
+    archived = replace(settings, postgres_url=postgres_url, timeout=2.0)
     log = RealLog(archived)
     with CheckpointManager(archived, pipeline=STAGES, spool=path) as manager:
         manager.save("job", "a", 1)

@@ -22,6 +22,7 @@ AHEAD_MS = 5000
 ROOM_BYTES = 3 << 20
 LOOK_SECONDS = 0.1
 COMMAND_SECONDS = 30
+ATTEMPTS = 5
 
 
 class KeyFaults:
@@ -121,15 +122,19 @@ class KeyFaults:
         self._run("rebuild")
 
     def _run(self, command: str) -> None:
-        """Do what an operator does who hears of it."""
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [sys.executable, "-m", "checkpoint", command],
-                env=dict(self._world.direct()),
-                capture_output=True,
-                timeout=COMMAND_SECONDS,
-                check=False,
-            )
+        """Do what an operator does who hears of it: again, where another fault was in the way."""
+        for _ in range(ATTEMPTS):
+            with suppress(subprocess.TimeoutExpired):
+                done = subprocess.run(
+                    [sys.executable, "-m", "checkpoint", command],
+                    env=dict(self._world.direct()),
+                    capture_output=True,
+                    timeout=COMMAND_SECONDS,
+                    check=False,
+                )
+                if not done.returncode:
+                    return
+            sleep(1.0)
 
 
 def _partition(fault: Fault) -> int:
