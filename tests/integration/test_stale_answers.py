@@ -187,7 +187,7 @@ def test_a_call_that_finds_nobody_ends_in_time(
     begun = monotonic()
     with away(proxy), pytest.raises(LogUnavailable):
         read(manager, "j")
-    assert monotonic() - begun < 1.0
+    assert monotonic() - begun < 2.0  # its timeout is one second
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.7])
