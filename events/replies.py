@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .errors import (
     CheckpointError,
     InvalidSettings,
+    LogNotReady,
     LogRefused,
     LogUnavailable,
     ScriptUnknown,
@@ -89,6 +90,8 @@ BY_PHRASE: dict[str, Meaning] = {
     ),
     "with replica instances": Meaning(LogUnavailable, REPLICA, reconnect=True),  # WAITAOF
     "protocol error": Meaning(LogUnavailable, "Redis did not understand: {}", reconnect=True),
+    # between two commands: a restart without data, or FLUSHALL
+    "no such key": Meaning(LogNotReady, "Redis lost a key of the log while it was being read"),
     "script killed": Meaning(LogUnavailable, "Somebody ended a script with SCRIPT KILL"),
     "acl failure": Meaning(LogRefused, _RIGHTS),
     "user executing the script can't": Meaning(LogRefused, _RIGHTS),  # Redis 7.0

@@ -5,6 +5,7 @@ import pytest
 from checkpoint.events.errors import (
     CheckpointError,
     InvalidSettings,
+    LogNotReady,
     LogRefused,
     LogUnavailable,
     ScriptUnknown,
@@ -37,6 +38,7 @@ ROWS: list[tuple[str, type[CheckpointError], str]] = [
     ("OOM command not allowed when used memory > 'maxmemory'.", LogUnavailable, PASSES),
     ("MISCONF Errors writing to the AOF file: No space left", LogUnavailable, PASSES),
     ("NOREPLICAS Not enough good replicas to write.", LogUnavailable, PASSES),
+    ("ERR no such key", LogNotReady, NEVER),
     ("NOSCRIPT No matching script.", ScriptUnknown, NEVER),
     ("WRONGPASS invalid username-password pair", InvalidSettings, NEVER),
     ("ERR invalid password", InvalidSettings, NEVER),
