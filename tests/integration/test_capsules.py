@@ -102,7 +102,7 @@ def test_while_redis_is_away_the_archive_is_exported(
 ) -> None:
     live_twice(manager)
     archived_log.store()
-    away = replace(archived_log.settings, redis_url=NOWHERE, timeout=0.2)
+    away = replace(archived_log.settings, redis_url=NOWHERE, timeout=2.0)
     lines: list[bytes] = []
     archived_log.settings, there = away, archived_log.settings
     archived_log.run(export_job(Core(away), "job", lines.append))

@@ -393,7 +393,7 @@ def test_while_redis_is_away_nothing_is_spooled(archived_settings: Settings, tmp
     with closing(RealLog(archived_settings)) as log, CheckpointManager(archived_settings) as ours:
         do(ours)
         log.store()
-    away = replace(archived_settings, redis_url=NOWHERE, timeout=0.2, spool=tmp_path / "spool")
+    away = replace(archived_settings, redis_url=NOWHERE, timeout=2.0, spool=tmp_path / "spool")
     with CheckpointManager(away, pipeline=FILM) as manager:
         with pytest.raises(LogUnavailable):
             manager.rewind("job", "mix")

@@ -506,7 +506,7 @@ def test_an_older_log_is_named(log: RealLog) -> None:
 def test_without_redis_the_archive_is_verified_by_itself(
     log: RealLog, sql: psycopg.Connection
 ) -> None:
-    away = replace(log.settings, redis_url="redis://127.0.0.1:1", timeout=0.5)
+    away = replace(log.settings, redis_url="redis://127.0.0.1:1", timeout=2.0)
     found = verified(log, away)
     assert found == []
     assert "127.0.0.1:1" in found.report.without_redis
