@@ -174,9 +174,10 @@ def _restore_partition(
     logged, viewed = map(EntryId.parse, found[:2])
     # ids may have been ahead of all clocks: what the projector saw of them is lost, too
     fence = EntryId(max(found[2], archive_ms, viewed.ms + 1), 0)
+    after = min(logged, viewed) if found[3] else ZERO
     tell(f"partition {keys.partition}: restoring what lies after {logged}")
     begun: tuple[Restoration, list[str]] = yield AskArchive(
-        partial(restorations.begin, Loss(keys.partition, logged, min(logged, viewed), fence, run))
+        partial(restorations.begin, Loss(keys.partition, logged, after, fence, run))
     )
     restored, jobs = begun
     crash_point("restore: on record")

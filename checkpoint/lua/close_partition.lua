@@ -1,5 +1,7 @@
 -- close_partition(token, archived, lease)
---   -> {"CLOSED", last id of the log, projector's position, now in ms} | {"WHOLE"} | {"BUSY"}
+--   -> {"CLOSED", last id of the log, projector's position, now in ms, has_views} | {"WHOLE"} | {"BUSY"}
+--
+-- has_views  0: Redis was emptied, so the position is of what others wrote into it since
 --
 -- Closes a partition that has lost entries, so that one restore can write to it. BUSY: another has
 -- closed it and goes on; one that does nothing for the time of its lease has it no more.
@@ -34,7 +36,7 @@ if redis.call('EXISTS', KEYS[4]) == 1 then return {'BUSY'} end
 
 -- first what a Redis that is full refuses: then nothing is closed that could not be restored
 redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[3])
-redis.call('DEL', KEYS[1])
+local has_views = redis.call('DEL', KEYS[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-return {'CLOSED', last, redis.call('GET', KEYS[3]) or '0-0', now}
+return {'CLOSED', last, redis.call('GET', KEYS[3]) or '0-0', now, has_views}

@@ -196,6 +196,36 @@ def test_what_only_the_lost_stream_had_is_named_and_no_view_keeps_it(
             manager.wait_until_durable(unarchived)
 
 
+def test_what_others_write_into_an_emptied_redis_hides_no_loss(archived_log: RealLog) -> None:
+    log = archived_log
+    with CheckpointManager(log.settings) as manager, a_snapshotter_runs(log):
+        manager.save("j", "one", {}, ack="durable")
+        manager.save(other_partition(log, "j"), "one", {}, ack="durable")
+    log.client.flushall()
+    for number in log.numbers:
+        log.client.xadd(log.partition(number).log, {"not": "an event"})
+    log.project()  # it has a position now, beyond all that was archived
+    log.run(keep_whole(log.settings.namespace, quiet))
+    with CheckpointManager(log.settings) as manager:
+        assert manager.is_completed("j", "one")
+        assert manager.is_completed(other_partition(log, "j"), "one")
+        assert manager.save("j", "two", {}).version == 2
+
+
+def test_where_the_meta_is_gone_views_and_heads_are_not_believed(archived_log: RealLog) -> None:
+    log = archived_log
+    with CheckpointManager(log.settings) as manager:
+        with a_snapshotter_runs(log):
+            manager.save("j", "one", {}, ack="durable")
+        manager.save(other_job(log, "j"), "one", {})  # in no archive
+        log.project()
+        log.client.delete(log.partition_of("j").meta)
+        log.run(keep_whole(log.settings.namespace, quiet))
+        assert manager.is_completed("j", "one")
+        assert manager.save("j", "two", {}).version == 2
+        assert manager.get_resume_point(other_job(log, "j")) is None
+
+
 def test_a_running_snapshotter_restores_a_deleted_stream(archived_log: RealLog) -> None:
     log = archived_log
     with (
