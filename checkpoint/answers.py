@@ -160,7 +160,7 @@ def _first_answer(
     core: Core, job: str, logged: Attempt[T], archived: Callable[[], Steps[_Archived[T]]] | None
 ) -> Steps[T]:
     """Ask Redis, then the archive, then Redis again: see the module."""
-    deadline = core.deadline()
+    deadline = yield from core.deadline()
     try:
         if archived is None or core.settings.postgres_url is None:
             return (yield from _until(logged, deadline))

@@ -31,7 +31,7 @@ from checkpoint.events.freshness import Place, on_fresh_log
 from checkpoint.events.keys import PartitionKeys, partition_of
 from checkpoint.events.server import check_server, no_sync
 from checkpoint.events.settings import ACKS, Settings
-from checkpoint.events.steps import Alone, Steps, SyncedCall, together
+from checkpoint.events.steps import Alone, Deadline, Steps, SyncedCall, together
 from checkpoint.events.tracing import appending
 from checkpoint.events.watermark import (
     confirm_archived,
@@ -113,7 +113,7 @@ class Core:
         """Find the log or create it: one for all threads and tasks that come at the same time."""
         if (log := self.log) is not None:  # read once: another thread may find it lost meanwhile
             return log
-        opened: Log = yield Alone(self._open(), self.deadline())
+        opened: Log = yield Alone(self._open(), (yield from self.deadline()))
         return opened
 
     def _open(self) -> Steps[Log]:
@@ -135,9 +135,10 @@ class Core:
         ms = max(1, round(max(self.settings.ttl, self.lease) * 1000))
         return DAY_MS if ms == DAY_MS else ms  # by this very int it is known for the default
 
-    def deadline(self) -> float:
-        """Say until when a call that begins now may take, by the monotonic clock."""
-        return monotonic() + self.settings.timeout
+    def deadline(self) -> Steps[float]:
+        """Return when what begins now must end, and the call that it is part of with it."""
+        until: float = yield Deadline()
+        return min(until, monotonic() + self.settings.timeout)
 
     def place(self, log: Log) -> Place:
         """Say where the log is, and whether it has an archive."""
@@ -152,7 +153,7 @@ class Core:
             raise InvalidSettings(f"ack={wanted!r}: it is one of {', '.join(ACKS)}")
         if wanted == "durable" and self.settings.postgres_url is None:
             raise ArchiveNotConfigured
-        deadline = self.deadline()
+        deadline = yield from self.deadline()
         with appending(requests) as traced:
             if self.spool:
                 return (yield from append_or_spool(self, self.spool, traced, wanted, deadline))
@@ -192,7 +193,7 @@ class Core:
         """
         if self.settings.postgres_url is None:
             raise ArchiveNotConfigured
-        until = self.deadline() if deadline is None else deadline
+        until = (yield from self.deadline()) if deadline is None else deadline
         log = yield from self.open()
         for one in appended:
             entry = (yield from last_id_after_drain(self, one, until)) if one.spooled else one.id

@@ -22,6 +22,7 @@ from checkpoint.events.steps import (
     AskSpool,
     BlockingCommand,
     Command,
+    Deadline,
     Disconnect,
     LoadScript,
     OneRun,
@@ -158,7 +159,7 @@ class Servers:
             return _End(error)
         return step
 
-    def _perform(self, step: Step, until: float) -> Any:  # noqa: C901, PLR0911 - one for each kind of step
+    def _perform(self, step: Step, until: float) -> Any:  # noqa: C901, PLR0911, PLR0912 - one for each kind of step
         match step:
             case Call():
                 return self._redis.run(step, until)
@@ -185,6 +186,8 @@ class Servers:
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
+            case Deadline():
+                return until
 
 
 class AsyncServers:
@@ -314,6 +317,8 @@ class AsyncServers:
                 return self._redis.disconnect()
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
+            case Deadline():
+                return until
 
 
 @dataclass(slots=True)

@@ -130,6 +130,11 @@ class Pause:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The result is when the whole computation must end, by the monotonic clock; inf for never."""
+
+
 Step: TypeAlias = (
     Call
     | Command
@@ -143,6 +148,7 @@ Step: TypeAlias = (
     | Together
     | Disconnect
     | Pause
+    | Deadline
 )
 Steps: TypeAlias = Generator[Step, Any, T]
 

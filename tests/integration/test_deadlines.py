@@ -434,3 +434,29 @@ def test_a_redis_that_is_silent_is_given_up_at_the_deadline(
                 call(manager)
             assert time.monotonic() - begun < 3.4
         listening.join()
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda manager: manager.rewind("j", "a"),
+        lambda manager: manager.fork("j", "other"),
+        lambda manager: manager.delete_job_checkpoints("j"),
+    ],
+    ids=["rewind", "fork", "delete"],
+)
+def test_a_call_that_looks_before_it_appends_has_one_deadline_for_both(
+    kind: Any, log: RealLog, call: Callable[[Any], object]
+) -> None:
+    with kind(replace(log.settings, timeout=SECONDS)) as manager:
+        manager.save("j", "a", 1)
+        log.client.config_set("min-replicas-to-write", 1)  # refuses appends
+        try:
+            log.client.client_pause(int(SECONDS * 800))
+            begun = time.monotonic()
+            with pytest.raises(LogUnavailable):
+                call(manager)
+            assert time.monotonic() - begun < 1.4 * SECONDS
+        finally:
+            log.client.config_set("min-replicas-to-write", 0)
