@@ -162,7 +162,8 @@ class Archive:
             standing = storing.lock(connection, list(ends))
             if any(last < standing[number].position for number, last in ends.items()):
                 return None
-            known = connection.execute(query("fences_of_run"), [run, list(ends)])
+            asked = {"run": run, "partitions": list(ends)}
+            known = connection.execute(query("fences_of_run"), asked)
             fences = {partition: int(fence) for partition, fence in known}
             for number in ends.keys() - fences.keys():
                 values = [number, *ends[number], *ends[number], 0, fence_ms, run]

@@ -1,5 +1,10 @@
--- From when on a run of Redis gives ids in some partitions, where that is on record.
-SELECT partition, max(resumed_ms)
-FROM restoration
-WHERE run = %s AND partition = ANY (%s)
-GROUP BY partition
+-- From when on a run of Redis gives ids in some partitions, where it is the last on record: one that
+-- was a replica since then lacks what another run gave.
+SELECT partition, resumed_ms
+FROM (
+    SELECT DISTINCT ON (partition) partition, resumed_ms, run
+    FROM restoration
+    WHERE partition = ANY (%(partitions)s)
+    ORDER BY partition, resumed_ms DESC, at DESC
+) AS latest
+WHERE run = %(run)s

@@ -24,7 +24,7 @@ from checkpoint.events.entry import DeadLetter, Entry
 from checkpoint.events.entry_id import MAX_SEQ, ZERO, EntryId
 from checkpoint.events.errors import ArchiveUnavailable, InvalidSettings
 from checkpoint.events.event import StageCompleted
-from checkpoint.snapshotter import storing
+from checkpoint.snapshotter import restorations, storing
 from checkpoint.snapshotter.archive import Archive
 from checkpoint.snapshotter.schema import query
 from checkpoint.snapshotter.storing import Archived, Chapter
@@ -93,6 +93,21 @@ def test_a_child_has_a_connection_of_its_own_and_leaves_the_parents_open(archive
     with os.fdopen(reading) as told:
         assert told.read() not in {"", parents}
     assert ask() == parents
+
+
+def test_a_run_of_redis_goes_on_anew_after_another_run_did(archive: Archive) -> None:
+    """A primary that became a replica and is a primary again has the same name of its run."""
+    ends = {0: EntryId(5, 0), 1: ZERO}
+    assert archive.resume("a", ends, 10) == {0: 10, 1: 10}
+    assert archive.resume("a", ends, 12) == {0: 10, 1: 10}
+    assert archive.resume("b", {0: EntryId(20, 0)}, 30) == {0: 30}
+    assert archive.resume("a", {0: EntryId(33, 0), 1: ZERO}, 40) == {0: 40, 1: 10}
+    resumed = [(one.archived.ms, one.resumed_ms) for one in recoveries_of(archive, 0)]
+    assert resumed == [(5, 10), (20, 30), (33, 40)]
+
+
+def recoveries_of(archive: Archive, partition: int) -> list[restorations.Restoration]:
+    return [one for one in restorations.on_record(archive) if one.partition == partition]
 
 
 # Once each
