@@ -212,18 +212,36 @@ def test_what_others_write_into_an_emptied_redis_hides_no_loss(archived_log: Rea
         assert manager.save("j", "two", {}).version == 2
 
 
-def test_where_the_meta_is_gone_views_and_heads_are_not_believed(archived_log: RealLog) -> None:
+@pytest.mark.parametrize("is_projected", [True, False])
+def test_where_the_meta_alone_is_gone_nothing_is_lost(
+    archived_log: RealLog, is_projected: bool
+) -> None:
     log = archived_log
+    log.run(open_gate(log.settings.namespace))
     with CheckpointManager(log.settings) as manager:
         with a_snapshotter_runs(log):
-            manager.save("j", "one", {}, ack="durable")
-        manager.save(other_job(log, "j"), "one", {})  # in no archive
-        log.project()
+            manager.save("j", "archived", 1, ack="durable")
+            log.run(keep_whole(log.settings.namespace, quiet))
+        manager.save("j", "logged", 2)
+        manager.save(other_job(log, "j"), "logged", 2)
+        if is_projected:
+            log.project()
         log.client.delete(log.partition_of("j").meta)
-        log.run(keep_whole(log.settings.namespace, quiet))
-        assert manager.is_completed("j", "one")
-        assert manager.save("j", "two", {}).version == 2
-        assert manager.get_resume_point(other_job(log, "j")) is None
+        with pytest.raises(LogNotReady):
+            manager.save("j", "refused", 3)
+        assert log.run(keep_whole(log.settings.namespace, quiet)) == []
+        manager.save("j", "next", 3)
+        for job, stages in (
+            ("j", {"archived", "logged", "next"}),
+            (other_job(log, "j"), {"logged"}),
+        ):
+            assert set(manager.get_job_progress(job)["completed_stages"]) == stages
+        log.project()
+        log.store()
+        assert [entry.version for entry in log.entries("j")] == [1, 2, 3]
+        with closing(log.archive()) as archive:
+            archived = archive.job_entries("j")[0]
+        assert [entry.version for entry in archived] == [1, 2, 3]
 
 
 def test_a_running_snapshotter_restores_a_deleted_stream(archived_log: RealLog) -> None:
