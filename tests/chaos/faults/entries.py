@@ -12,6 +12,7 @@ from chaos.evidence.facts import Place, Seen, entry_id
 from chaos.evidence.tap import Tap
 from chaos.world.world import World
 
+from .known import is_known
 from .schedule import Fault
 
 FORGE_SECONDS = 0.05
@@ -41,6 +42,9 @@ class EntryFaults:
 
     def _poison(self, _: Fault) -> Iterator[None]:
         with suppress(redis.RedisError), self._tap.client() as client:
+            if not is_known(client, self._tap.namespace):
+                yield
+                return
             for partition in range(self._tap.partitions):
                 for fields in STRANGE:
                     self._tap.mark_poison((partition, _added(client, self._tap, partition, fields)))
@@ -68,6 +72,8 @@ class EntryFaults:
             "incarnation": f"{incarnation[0]}-{incarnation[1]}",
         }
         with suppress(redis.RedisError), self._tap.client() as client:
+            if not is_known(client, self._tap.namespace):
+                return
             name = _added(client, self._tap, latest.partition, fields)
             self.forged.add((latest.partition, name))
 

@@ -16,6 +16,7 @@ from chaos.world.names import PARTITIONS
 from chaos.world.world import World
 
 from .filler import Filler
+from .known import is_known
 from .schedule import Fault
 
 AHEAD_MS = 5000
@@ -81,8 +82,8 @@ class KeyFaults:
 
     def _move_ids(self, partition: int, by_ms: int) -> None:
         with suppress(redis.ResponseError), self._tap.client() as client:
-            if not _is_known(client, self._tap.namespace):
-                return  # ids that are ahead would hide from the restore what the restart lost
+            if not is_known(client, self._tap.namespace):
+                return
             seconds, _ = client.time()
             name = f"{seconds * 1000 + by_ms}-0"
             client.execute_command("XSETID", self._tap.log(partition), name)
@@ -141,17 +142,6 @@ class KeyFaults:
 
 def _partition(fault: Fault) -> int:
     return Random(fault.at).randrange(PARTITIONS)  # noqa: S311 - no secret: it is to be repeated
-
-
-def _is_known(client: "redis.Redis", namespace: str) -> bool:
-    """Return whether this run of Redis has been compared with the archive, or soon is."""
-    deadline = monotonic() + COMMAND_SECONDS
-    while monotonic() < deadline:
-        run: Any = client.hget(f"{{{namespace}}}:meta", "run")
-        if run is not None and run.decode() == client.info("server")["run_id"]:
-            return True
-        sleep(LOOK_SECONDS)
-    return False
 
 
 def _counted(client: "redis.Redis") -> int:
