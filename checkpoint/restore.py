@@ -25,7 +25,7 @@ from checkpoint.events.entry import Entry
 from checkpoint.events.entry_id import ZERO, EntryId
 from checkpoint.events.errors import LogNotReady
 from checkpoint.events.event import JobDeleted, JobRewound, StageCompleted
-from checkpoint.events.freshness import Place, redis_ms, resume, set_meta, this_run
+from checkpoint.events.freshness import Place, resume, set_meta, this_run
 from checkpoint.events.keys import PartitionKeys, own_keys, pipelines, topic_meta
 from checkpoint.events.script import Argument, Call, Script
 from checkpoint.events.server import read_info
@@ -51,7 +51,6 @@ from .mending import drop_foreign, drop_wrong_metas, scan_heads
 CLOSE_PARTITION = Script.load("checkpoint", "close_partition")
 WRITE_JOBS = Script.load("checkpoint", "write_jobs")
 IS_WHOLE = Script.load("checkpoint", "is_whole")
-PUT_META_BACK = Script.load("checkpoint", "put_meta_back")
 OPEN_PARTITION = Script.load("checkpoint", "open_partition")
 
 JOBS_AT_ONCE = 100
@@ -92,8 +91,6 @@ def restoring(namespace: str, tell: Tell) -> Steps[list[Restoration]]:
         positions: dict[int, EntryId] = yield AskArchive(lambda archive: archive.positions())
         for number in range(log.partitions):
             keys = PartitionKeys(namespace, number)
-            if (yield from _put_meta_back(keys, run, log, positions[number])):
-                tell(f"partition {number}: the key {keys.meta} was gone, and is put back")
             if one := (yield from _restore_partition(keys, run, log, positions[number], tell)):
                 restored.append(one)
         yield from _restore_pipelines(namespace)
@@ -170,7 +167,12 @@ def _restore_partition(
 ) -> Steps[Restoration | None]:
     token = token_hex(8)
     archive_ms = yield AskArchive(lambda archive: archive.now_ms())
-    code, *found = yield from _close(keys, token, archived, tell)
+    # where this run is known, Redis was neither emptied nor restarted: its stream can be trusted
+    trusted = log.id if (yield from _ran_on(keys.namespace, run)) else ""
+    words = [token, str(archived), GATHERING_LEASE_MS, archive_ms, trusted]
+    code, *found = yield from _close(keys, words, tell)
+    if code == b"MENDED":
+        tell(f"partition {keys.partition}: the key {keys.meta} was gone, and is put back")
     if code != b"CLOSED":
         return None
     crash_point("restore: partition closed")
@@ -196,15 +198,6 @@ def _restore_partition(
     return restored
 
 
-def _put_meta_back(keys: PartitionKeys, run: str, log: Log, archived: EntryId) -> Steps[bool]:
-    """Put a partition's meta back where Redis lost nothing else; return whether it did."""
-    if not (yield from _ran_on(keys.namespace, run)):
-        return False
-    fence_ms = max((yield AskArchive(lambda archive: archive.now_ms())), (yield from redis_ms()))
-    call = Call(PUT_META_BACK, [keys.meta, keys.log], [log.id, str(archived), fence_ms])
-    return bool((yield from loaded(call)))
-
-
 def _put_back(keys: PartitionKeys, token: str, jobs: Sequence[str]) -> Steps[None]:
     """Write jobs as the archive has them; of those that it does not have, nothing is left."""
     for some in _chunks(jobs):
@@ -228,10 +221,10 @@ def _put_back_heads(keys: PartitionKeys, token: str, written: set[str]) -> Steps
         written.update(found)
 
 
-def _close(keys: PartitionKeys, token: str, archived: EntryId, tell: Tell) -> Steps[list[Any]]:
+def _close(keys: PartitionKeys, words: list[Argument], tell: Tell) -> Steps[list[Any]]:
     """Close a partition, or wait until another restore has it whole again or is no more."""
     names = [keys.meta, keys.log, keys.position, keys.restoring]
-    closing = Call(CLOSE_PARTITION, names, [token, str(archived), GATHERING_LEASE_MS])
+    closing = Call(CLOSE_PARTITION, names, words)
     is_told = False
     while (answer := (yield from loaded(closing)))[0] == b"BUSY":
         if not is_told:

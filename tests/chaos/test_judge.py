@@ -155,16 +155,6 @@ def test_a_loss_is_excused_where_a_fault_took_it_and_it_is_on_record() -> None:
     assert judgement.excuses == {Excuse("log", "lost in the empty restart", 5.5): 1}
 
 
-def test_poison_that_a_restore_passed_over_is_no_dead_letter_and_the_judge_says_so() -> None:
-    dead = {place: why for place, why in sound().dead.items() if place not in sound().poison}
-    passed = replace(sound(), dead=dead, gaps=[Gap(0, (8, 0), 10)])
-    judgement = judge(passed)
-    assert not judgement.violations
-    (excuse,) = judgement.excuses
-    assert excuse.level == "poison"
-    assert laws_broken(judge(replace(passed, gaps=[]))) == {"only poison is dead"}
-
-
 @pytest.mark.parametrize(
     "it",
     [

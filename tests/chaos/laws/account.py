@@ -19,7 +19,7 @@ class Excuse(NamedTuple):
     """How it was acknowledged."""
     why: str
     at: float
-    """When the fault took it, by the monotonic clock; 0 where that is not known."""
+    """When the fault took it, by the monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,6 @@ class Account:
             if level != "durable" and (at := self.version_taken(one)):
                 return Excuse(level, "dead letters, for a forged entry took the version", at)
         return None if entries else self._sudden(ack, level)
-
-    def passed_over(self) -> list[Place]:
-        """Return the poison that a restore passed over: Redis had lost its log when it came."""
-        poison = self.evidence.poison - self.evidence.dead.keys()
-        return sorted(one for one in poison if one not in self.lost_by and self.is_named(one))
 
     def version_taken(self, one: Seen) -> float | None:
         """Return when a forged entry took the version of an entry that is a dead letter now."""

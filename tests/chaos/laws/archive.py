@@ -122,7 +122,7 @@ def only_poison_is_dead(account: Account) -> Iterator[Violation]:
         if place in evidence.poison | evidence.forged or (seen and account.version_taken(seen)):
             continue
         yield Violation("only poison is dead", seen.job if seen else "", f"{place}: {reason}")
-    for place in evidence.poison - evidence.dead.keys() - set(account.passed_over()):
+    for place in evidence.poison - evidence.dead.keys():
         if place not in account.lost_by:
             yield Violation("only poison is dead", "", f"{place} is no dead letter")
 

@@ -77,7 +77,7 @@ class Judgement(NamedTuple):
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """Return every violation, sorted by law and job, and how many entries were excused by what."""
+    """Return every violation, sorted by law and job, and how many events were excused by what."""
     account = Account(evidence)
     found = {violation for law in LAWS.values() for violation in law(account)}
     return Judgement(sorted(found), Counter(_excuses(account)))
@@ -89,6 +89,3 @@ def _excuses(account: Account) -> Iterator[Excuse]:
         excuse = account.excuse(ack) if ack.mark not in archived else None
         if excuse:
             yield excuse
-    for _ in account.passed_over():
-        why = "that is no dead letter, for a restore passed it over"
-        yield Excuse("poison", why, 0.0)

@@ -49,10 +49,9 @@ def _heard(run: Run) -> Iterator[str]:
 
 def _excused(run: Run) -> Iterator[str]:
     excuses = sorted(run.judgement.excuses.items(), key=lambda one: one[0].at)
-    yield f"excused: {sum(run.judgement.excuses.values())} entries"
+    yield f"excused: {sum(run.judgement.excuses.values())} acknowledged events"
     for (level, why, at), times in excuses:
-        when = f" at {at - run.begun:.1f} s" if at else ""
-        yield f"  {times} {level} event{'s' * (times > 1)} {why}{when}"
+        yield f"  {times} {level} event{'s' * (times > 1)} {why} at {at - run.begun:.1f} s"
 
 
 def _laws(run: Run) -> Iterator[str]:
