@@ -191,7 +191,7 @@ def test_the_archive_and_the_spool_answer_together(
 def test_what_cannot_be_promised_is_not_spooled(
     valkey: Valkey, settings: Settings, postgres_url: str, path: Path, ack: str
 ) -> None:
-    archived = replace(settings, postgres_url=postgres_url)
+    archived = replace(settings, postgres_url=postgres_url, timeout=2.0)
     with CheckpointManager(archived, spool=path) as manager:
         manager.save("job", "a", {})
         with away(valkey), pytest.raises(LogUnavailable):

@@ -335,7 +335,7 @@ def test_a_durable_save_is_in_the_archive_when_it_returns(
 def test_a_save_that_is_not_durable_in_time_is_in_the_log_and_can_be_waited_for(
     kind: Any, archived_log: RealLog
 ) -> None:
-    impatient = with_changes(archived_log.settings, timeout=0.3)
+    impatient = with_changes(archived_log.settings, timeout=1.0)
     with kind(impatient, pipeline=FILM) as manager:
         with pytest.raises(NotDurableYet) as late:
             manager.save("j", "cut", 1, ack="durable")
@@ -366,7 +366,7 @@ def test_an_ack_that_is_none_is_refused_before_anything_is_sent(manager: Any, lo
 
 
 def test_the_default_ack_is_a_setting(kind: Any, archived_log: RealLog) -> None:
-    durable = with_changes(archived_log.settings, ack="durable", timeout=0.3)
+    durable = with_changes(archived_log.settings, ack="durable", timeout=1.0)
     with kind(durable, pipeline=FILM) as manager:
         with pytest.raises(NotDurableYet):
             manager.save("j", "cut", 1)
