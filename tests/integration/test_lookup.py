@@ -293,7 +293,7 @@ def test_without_an_archive_a_redis_that_is_gone_is_log_unavailable(settings: Se
 
 def test_an_archive_that_does_not_answer_in_time_is_given_up(archived_log: RealLog) -> None:
     settings = archived_log.settings
-    gone = replace(settings, redis_url=NOWHERE, timeout=1.0)
+    gone = replace(settings, redis_url=NOWHERE, timeout=2.0)
     assert settings.postgres_url
     with psycopg.connect(settings.postgres_url) as busy, CheckpointManager(gone) as manager:
         busy.execute(f'LOCK TABLE "{settings.namespace}".event')
